@@ -1,0 +1,115 @@
+"""LibreOffice, found on PATH: what many readers will open the workbook with."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openpyxl import load_workbook
+
+from sheetgrad.engines import Changes, EngineError, Values, cells_to_set, guard
+from sheetgrad.engines.cached import stored_values
+
+# Left to itself, LibreOffice trusts the stored values of a file that names Excel as its maker. 0 is "always".
+_ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
+<oor:items xmlns:oor="http://openoffice.org/2001/registry">
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load">
+<prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop>
+</item>
+</oor:items>
+"""
+
+
+class LibreOffice:
+    """Recalculates by converting a copy of the file, and reads the values stored in the result.
+
+    These carry 15 significant digits: LibreOffice writes no more. `timeout` is in seconds, for each file.
+    """
+
+    name = "libreoffice"
+
+    def __init__(self, timeout: float = 120) -> None:
+        program = shutil.which("soffice")
+        if program is None:
+            raise EngineError("libreoffice: soffice is not on PATH: install LibreOffice")
+        self._program = program
+        self._timeout = timeout
+
+    def recalculate(self, path: Path, changes: Changes | None = None) -> Values:
+        """See `Engine.recalculate`."""
+        return self._recalculate([path], changes)[0]
+
+    def recalculate_many(self, paths: Sequence[Path]) -> list[Values]:
+        """The values of each workbook, all from one LibreOffice process: to start it takes longest."""
+        return self._recalculate(paths, None)
+
+    def _recalculate(self, paths: Sequence[Path], changes: Changes | None) -> list[Values]:
+        with TemporaryDirectory(prefix="sheetgrad-") as name:
+            folder = Path(name)
+            # Numbered copies: two workbooks may share a name, and LibreOffice locks beside what it opens.
+            copies = [folder / f"{number}.xlsx" for number in range(len(paths))]
+            for path, copy in zip(paths, copies, strict=True):
+                with guard(self.name, path):
+                    _copy(path, copy, changes)
+            log = self._convert(copies, folder)
+            results = []
+            for path, copy in zip(paths, copies, strict=True):
+                with guard(self.name, path):
+                    converted = folder / "out" / copy.name
+                    if not converted.is_file():
+                        raise ValueError(f"LibreOffice could not read it: {log or 'it gave no reason'}")
+                    results.append(stored_values(converted))
+            return results
+
+    def _convert(self, copies: Sequence[Path], folder: Path) -> str:
+        """Convert `copies` into `folder`/out and return what LibreOffice said on standard error.
+
+        The profile is thrown away too: a LibreOffice already open would otherwise take the call, and fail it.
+        """
+        user = folder / "profile" / "user"
+        user.mkdir(parents=True)
+        (user / "registrymodifications.xcu").write_text(_ALWAYS_RECALCULATE, encoding="utf-8")
+        profile = f"-env:UserInstallation={user.parent.as_uri()}"
+        convert = [
+            "--headless",
+            "--convert-to",
+            "xlsx:Calc MS Excel 2007 XML",
+            "--outdir",
+            str(folder / "out"),
+        ]
+        with subprocess.Popen(
+            [self._program, profile, *convert, *map(str, copies)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            limit = self._timeout * len(copies)
+            try:
+                _, log = process.communicate(timeout=limit)
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)  # soffice is a script: the program proper is its child
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise EngineError(
+                        f"libreoffice: {len(copies)} file(s) not done after {limit:g} s"
+                    ) from error
+                raise
+        return log
+
+
+def _copy(path: Path, copy: Path, changes: Changes | None) -> None:
+    if not changes:
+        shutil.copyfile(path, copy)
+        return
+    book = load_workbook(path)
+    for sheet, row, column, value in cells_to_set(changes, [sheet.title for sheet in book.worksheets]):
+        cell = book[sheet].cell(row, column)
+        cell.value = value
+        if isinstance(value, str):
+            cell.data_type = "s"  # openpyxl would take "=A1" for a formula
+    book.save(copy)

@@ -1,0 +1,171 @@
+"""The plan's vocabulary: what stands where on which sheet. Pure data; nothing here knows openpyxl or gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+import numpy as np
+
+from sheetgrad.cells import Shape
+from sheetgrad.formulas import Area, Fill, Placement, letter
+
+COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
+CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
+MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many columns at most
+MOST_SHEET_FORMULAS = 100_000  # and for so many formula cells a sheet
+
+
+class PlanError(ValueError):
+    """A lesson that does not fit a workbook; the message names the tensor and the limit."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of cells that are checked.
+
+    ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change) or
+    ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show,
+    ``tolerance`` what may be added to the usual one. ``name`` is the tensor or gradient it shows, for reports;
+    ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in.
+    """
+
+    row: int
+    column: int
+    cells: Sequence[Sequence[object]]
+    style: str
+    kind: str
+    expected: np.ndarray
+    name: str = ""
+    panel: int = 0
+    tolerance: float | np.ndarray = 0.0
+    number_format: str = "General"
+    fills: tuple[Fill, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.cells)
+
+    @property
+    def columns(self) -> int:
+        return len(self.cells[0])
+
+    def area(self, sheet: str) -> Area:
+        return Area(sheet, self.row, self.column, self.row + self.rows - 1, self.column + self.columns - 1)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text that nobody computes with: headings, notes, captions. ``span`` columns are merged for long texts."""
+
+    row: int
+    column: int
+    text: str
+    style: str
+    span: int = 1
+    link: str = ""
+
+
+@dataclass
+class Sheet:
+    """One sheet: its blocks and labels, and how it is to be looked at and printed."""
+
+    name: str
+    blocks: list[Block] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    widths: dict[int, float] = field(default_factory=dict)
+    heights: dict[int, float] = field(default_factory=dict)
+    folded_columns: list[tuple[int, int]] = field(default_factory=list)
+    folded_rows: list[tuple[int, int]] = field(default_factory=list)
+    freeze: str | None = None
+    choices: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    verdicts: list[Area] = field(default_factory=list)
+    print_columns: int | None = None
+
+    def label(self, row: int, column: int, text: str, style: str, **more) -> None:
+        self.labels.append(Label(row, column, text, style, **more))
+
+    @property
+    def formula_count(self) -> int:
+        return sum(block.rows * block.columns for block in self.blocks if block.kind == "formula")
+
+    @property
+    def last_column(self) -> int:
+        edges = [block.column + block.columns - 1 for block in self.blocks]
+        return max([*edges, *(label.column + label.span - 1 for label in self.labels)], default=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A workbook before it is written. ``names`` are the defined names and the areas that they name."""
+
+    title: str
+    sheets: tuple[Sheet, ...]
+    names: Mapping[str, Area]
+
+    def sheet(self, name: str) -> Sheet:
+        return next(sheet for sheet in self.sheets if sheet.name == name)
+
+
+def extent(shape: Shape, lying: str = "row") -> tuple[int, int]:
+    """Rows and columns of a tensor's block. Tensors of rank 3 and more are 2-D panels below one another, each under
+    a row with its label."""
+    match shape:
+        case ():
+            return 1, 1
+        case (n,):
+            return (1, n) if lying == "row" else (n, 1)
+        case (rows, columns):
+            return rows, columns
+    *stack, rows, columns = shape
+    return math.prod(stack) * (rows + 1), columns
+
+
+def placed(sheet: str, row: int, column: int, shape: Shape, lying: str = "row", turned: bool = False) -> Placement:
+    """The placement of a block that starts at ``row``, ``column`` (for panels: at the first label)."""
+    match shape:
+        case ():
+            steps: tuple[tuple[int, int], ...] = ()
+        case (_,):
+            steps = ((0, 1),) if lying == "row" else ((1, 0),)
+        case (_, _):
+            steps = ((1, 0), (0, 1))
+        case (*stack, rows, _):
+            strides = [(rows + 1) * math.prod(stack[k + 1 :]) for k in range(len(stack))]
+            steps = (*((stride, 0) for stride in strides), (1, 0), (0, 1))
+            row += 1
+    if turned:
+        steps = tuple((right, down) for down, right in steps)
+    return Placement(sheet, row, column, shape, steps)
+
+
+def panels(shape: Shape) -> list[tuple[int, ...]]:
+    """The leading indices of the 2-D panels of a tensor: one empty index for rank 2 and less."""
+    return list(np.ndindex(shape[:-2])) if len(shape) > 2 else [()]
+
+
+def number_format(values: np.ndarray) -> str:
+    """Two decimals, or as many more (to four) as the smallest number needs so as not to look like 0."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    smallest = sizes.min() if sizes.size else 1.0
+    largest = sizes.max() if sizes.size else 1.0
+    if largest < 0.0005 or largest >= 1e7:
+        return "0.00E+00"
+    return "0.00" if smallest >= 0.005 else "0.000" if smallest >= 0.0005 else "0.0000"
+
+
+def columns_for(text: str) -> int:
+    """Sheet columns that a line of code needs."""
+    return math.ceil(len(text) / CODE_PER_COLUMN)
+
+
+def wrapped(text: str, columns: int, most: int = 6) -> list[str]:
+    """A line of code broken at spaces to fit so many columns."""
+    lines = wrap(text, max(8, int(columns * CODE_PER_COLUMN)), break_long_words=False, subsequent_indent="  ")
+    return lines if len(lines) <= most else [*lines[: most - 1], "  …"]
+
+
+def address(row: int, column: int) -> str:
+    return f"{letter(column)}{row}"

@@ -1,0 +1,431 @@
+"""A lesson: what a template says, checked when it is read."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from sheetgrad.autodiff import Program, differentiate, mentioned
+from sheetgrad.language import Assignment, LanguageError, closest, parse_lines
+from sheetgrad.rules import Rules, with_own_operations
+
+ROLES = ("input", "parameter", "target", "constant")
+SCHEMES = ("central", "forward")
+MOST_ELEMENTS = 100_000
+MOST_COLUMNS = 200
+HIGHEST_RANK = 4
+LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
+
+
+class LessonError(ValueError):
+    """A template that cannot be used; the message names the file, the place, what was found and expected."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor that is given: its role, its numbers, and a note to show beside it."""
+
+    name: str
+    role: str
+    values: np.ndarray
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """How numbers are nudged: by ``step``, on both sides (``central``) or one; at most ``limit`` of them."""
+
+    step: float = 1e-4
+    scheme: str = "central"
+    limit: int = 200
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The Steps sheet: the tensor ``number`` (a single number) grows by ``step``, ``rows`` times."""
+
+    number: str
+    step: float = 1e-6
+    rows: int = 10
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught.
+
+    ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
+    gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``.
+    """
+
+    name: str
+    title: str
+    question: str
+    text: str
+    forward: str
+    tensors: Mapping[str, Tensor]
+    gradients: tuple[str, ...]
+    ops: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    nudge: Nudge = Nudge()
+    steps: Steps | None = None
+    order: int = 1000
+    next: str = ""
+
+    @classmethod
+    def load(cls, path_or_name: str | Path) -> Lesson:
+        """The lesson of a template: a name from :func:`available` or a path to a ``.toml`` file.
+
+        Raises :class:`LessonError` in one line that names the file, the place, what was found and expected.
+        """
+        path = find_template(path_or_name)
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise LessonError(f"{path.name}: larger than {LARGEST_FILE:,} bytes")
+            table = tomllib.loads(path.read_bytes().decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise LessonError(f"{path.name}: not a TOML file: {error}") from None
+        except OSError as error:
+            raise LessonError(f"{path}: {error.strerror}") from None
+        return cls.from_table(table, path.stem, path.name, path.parent)
+
+    @classmethod
+    def from_table(cls, table: Mapping, name: str, source: str, folder: Path | None = None) -> Lesson:
+        """The lesson of a parsed template. ``source`` stands in messages, ``folder`` is where its CSVs are."""
+        try:
+            lesson = _read(table, name, folder)
+        except LanguageError as error:
+            raise LessonError(f"{source}, {_place(str(error))}") from None
+        except LessonError as error:
+            raise LessonError(f"{source}, {error}") from None
+        return lesson
+
+    def to_table(self) -> dict:
+        """The lesson as plain data, numbers included: what the workbook carries. ``from_table`` reads it back."""
+        table = {
+            "title": self.title,
+            "question": self.question,
+            "text": self.text,
+            "order": self.order,
+            "forward": self.forward,
+            "gradients": list(self.gradients),
+            "tensors": {
+                tensor.name: {"role": tensor.role, "values": tensor.values.tolist(), "note": tensor.note}
+                for tensor in self.tensors.values()
+            },
+            "nudge": {"step": self.nudge.step, "scheme": self.nudge.scheme, "limit": self.nudge.limit},
+        }
+        if self.next:
+            table["next"] = self.next
+        if self.ops:
+            table["ops"] = {name: dict(entry) for name, entry in self.ops.items()}
+        if self.steps:
+            table["steps"] = {"number": self.steps.number, "step": self.steps.step, "rows": self.steps.rows}
+        return table
+
+    @cached_property
+    def rules(self) -> Rules:
+        return with_own_operations(self.ops)
+
+    @cached_property
+    def program(self) -> Program:
+        """The forward and backward lines."""
+        shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()}
+        return differentiate(self._lines, shapes, self.gradients, self.rules)
+
+    @property
+    def _lines(self) -> list[Assignment]:
+        return parse_lines(self.forward)
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """The given numbers by tensor."""
+        return {name: tensor.values for name, tensor in self.tensors.items()}
+
+    def with_values(self, values: Mapping[str, np.ndarray], nudge: Nudge) -> Lesson:
+        """The same lesson on other numbers of the same shapes."""
+        tensors = {name: replace(tensor, values=values[name]) for name, tensor in self.tensors.items()}
+        return replace(self, tensors=tensors, nudge=nudge)
+
+
+# -- finding -----------------------------------------------------------------------------------------------------
+
+
+def templates_folder() -> Path:
+    """Where the lessons that come with sheetgrad are: inside the package, or beside it in a source tree."""
+    package = Path(__file__).parent
+    inside = package / "templates"
+    return inside if inside.is_dir() else package.parent / "templates"
+
+
+def available() -> list[Path]:
+    """The templates that come with sheetgrad."""
+    return sorted(templates_folder().glob("*.toml"))
+
+
+def find_template(path_or_name: str | Path) -> Path:
+    """The template of that name, or at that path. Raises :class:`LessonError` when there is none."""
+    text = str(path_or_name)
+    if text.endswith(".toml"):
+        path = Path(text)
+        if not path.is_file():
+            raise LessonError(f"{text}: no such file; expected a lesson template (.toml)")
+        return path
+    names = {path.stem: path for path in available()}
+    if text not in names:
+        raise LessonError(
+            f"{text}: no lesson of that name{closest(text, names)}; expected a name from `sheetgrad list` "
+            "or a path that ends in .toml"
+        )
+    return names[text]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+KEYS = {
+    "": ("title", "question", "text", "forward", "gradients", "tensors", "ops", "nudge", "steps", "order", "next"),
+    "nudge": ("step", "scheme", "limit"),
+    "steps": ("number", "step", "rows"),
+    "tensors": ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note"),
+}
+
+
+def _place(message: str) -> str:
+    """Messages of the language start with their line; here it becomes a line of the template's forward pass."""
+    return f"forward {message}" if message.startswith("line ") else message
+
+
+def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
+    _only(table, "", "the template")
+    title = _text(table, "title", 200)
+    question = _text(table, "question", 500)
+    text = _text(table, "text", 20_000, "")
+    forward = _text(table, "forward", 50_000).strip("\n")
+    ops = _table(table, "ops")
+    rules = with_own_operations(ops)
+    lines = parse_lines(forward)
+    used = {name for line in lines for name in mentioned(line.expression)}
+    entries = _table(table, "tensors")
+    tensors = {key: _tensor(key, entry, folder) for key, entry in entries.items()}
+    for key in tensors:
+        if key in rules:
+            raise LessonError(f"[tensors.{key}]: {key} is an operation; give the tensor another name")
+        if key not in used:
+            raise LessonError(f"[tensors.{key}]: no forward line uses {key}{closest(key, used - set(tensors))}")
+    _twins(tensors)
+    shapes = {key: tensor.values.shape for key, tensor in tensors.items()}
+    gradients = _gradients(table, tensors, lines, shapes, rules)
+    lesson = Lesson(
+        name=name,
+        title=title,
+        question=question,
+        text=text.strip(),
+        forward=forward,
+        tensors=MappingProxyType(tensors),
+        gradients=gradients,
+        ops=ops,
+        nudge=_nudge(_table(table, "nudge")),
+        steps=_steps(_table(table, "steps"), tensors) if "steps" in table else None,
+        order=int(_number(table, "order", 1000, 0, 1_000_000)),
+        next=_text(table, "next", 100, ""),
+    )
+    _finite(lesson.program.run(lesson.values), lesson.program)
+    return lesson
+
+
+def _twins(tensors: Mapping[str, Tensor]) -> None:
+    seen: dict[str, str] = {}
+    for name in tensors:
+        twin = seen.setdefault(name.lower(), name)
+        if twin != name:
+            raise LessonError(
+                f"[tensors.{name}]: {name} and {twin} differ only in case, which names in Excel do not tell apart"
+            )
+
+
+def _finite(values: Mapping[str, np.ndarray], program: Program) -> None:
+    for line in (*program.forward, *program.backward):
+        if not np.isfinite(values[line.target]).all():
+            raise LessonError(f"{line.text}: the result is not a finite number; choose other numbers")
+
+
+def _gradients(table, tensors, lines, shapes, rules) -> tuple[str, ...]:
+    if "gradients" not in table:
+        wanted = [name for name, tensor in tensors.items() if tensor.role in ("parameter", "input")]
+        return tuple(wanted) if wanted else _none_to_learn()
+    names = table["gradients"]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise LessonError(f"gradients: found {names!r}, expected a list of tensor names")
+    for name in names:
+        if name not in tensors:
+            raise LessonError(f"gradients: {name} is not one of the tensors{closest(name, tensors)}")
+    if len(set(names)) < len(names):
+        raise LessonError("gradients: a name stands there twice")
+    return tuple(names)
+
+
+def _none_to_learn():
+    raise LessonError("tensors: none is an input or a parameter; name what to differentiate under gradients")
+
+
+def _tensor(name: str, entry: object, folder: Path | None) -> Tensor:
+    where = f"[tensors.{name}]"
+    if not name.isidentifier() or len(name) > 30 or name.startswith("_"):
+        raise LessonError(f"{where}: expected a plain name of letters, digits and _")
+    if not isinstance(entry, Mapping):
+        raise LessonError(f"{where}: found {entry!r}, expected a table with role and values")
+    try:
+        _only(entry, "tensors", where)
+        role = _text(entry, "role", 20)
+        if role not in ROLES:
+            raise LessonError(f"role: found {role!r}, expected one of {', '.join(ROLES)}")
+        sources = [key for key in ("values", "csv", "shape") if key in entry]
+        if len(sources) != 1:
+            found = " and ".join(sources) or "none"
+            raise LessonError(f"found {found} of values, csv and shape, expected exactly one")
+        read = {"values": _given, "csv": _from_csv, "shape": _drawn}[sources[0]]
+        values = read(entry, folder)
+        if values.ndim > HIGHEST_RANK or values.size > MOST_ELEMENTS or values.size == 0:
+            raise LessonError(
+                f"found shape {list(values.shape)}, expected 1 to {MOST_ELEMENTS:,} numbers on at most {HIGHEST_RANK} axes"
+            )
+        if not np.isfinite(values).all() or np.abs(values).max() > 1e12:
+            raise LessonError("expected finite numbers below 1e12")
+        return Tensor(name, role, values, _text(entry, "note", 300, ""))
+    except LessonError as error:
+        raise LessonError(f"{where} {error}" if not str(error).startswith("[") else str(error)) from None
+
+
+def _given(entry: Mapping, folder: Path | None) -> np.ndarray:
+    try:
+        values = np.array(entry["values"], dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        raise LessonError("values: expected a number, or rows of equally many numbers") from None
+    return values
+
+
+def _drawn(entry: Mapping, folder: Path | None) -> np.ndarray:
+    """Random numbers, rounded to friendly decimals; the same seed gives the same numbers.
+
+    ``kaiming`` has standard deviation √(2 / inputs), for a weight of shape inputs × outputs (He et al. 2015).
+    """
+    shape = entry["shape"]
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 1 for n in shape):
+        raise LessonError(f"shape: found {shape!r}, expected a list of whole numbers such as [2, 4]")
+    if math.prod(shape) > MOST_ELEMENTS or len(shape) > HIGHEST_RANK:
+        raise LessonError(f"shape: found {shape}, expected at most {MOST_ELEMENTS:,} numbers on {HIGHEST_RANK} axes")
+    kind = _text(entry, "random", 20, "normal")
+    generator = np.random.default_rng(int(_number(entry, "seed", 0, 0, 2**32)))
+    decimals = int(_number(entry, "decimals", 2, 0, 12))
+    match kind:
+        case "normal":
+            values = generator.normal(size=shape)
+        case "uniform":
+            values = generator.uniform(-1, 1, size=shape)
+        case "kaiming":
+            values = generator.normal(size=shape) * math.sqrt(2 / (shape[0] if shape else 1))
+        case _:
+            raise LessonError(f"random: found {kind!r}, expected normal, uniform or kaiming")
+    return np.round(values, decimals) + 0.0
+
+
+def _from_csv(entry: Mapping, folder: Path | None) -> np.ndarray:
+    """Columns of a CSV beside the template; rows are counted from 1, ``rows = n`` takes the first n."""
+    import pandas as pd
+
+    file = _text(entry, "csv", 200)
+    if folder is None:
+        raise LessonError(f"csv: {file} cannot be read here")
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()) or path.suffix.lower() != ".csv":
+        raise LessonError(f"csv: found {file!r}, expected a .csv file in the template's own folder")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise LessonError(f"csv: {file} is larger than {LARGEST_FILE:,} bytes")
+        frame = pd.read_csv(path, skipinitialspace=True)
+    except FileNotFoundError:
+        raise LessonError(f"csv: {file} is not in the template's folder") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise LessonError(f"csv: {file}: {str(error).splitlines()[0]}") from None
+    columns = entry.get("columns", list(frame.columns))
+    columns = [columns] if isinstance(columns, str) else columns
+    if not isinstance(columns, list) or not columns:
+        raise LessonError(f"columns: found {columns!r}, expected a list of column names")
+    for column in columns:
+        if column not in frame.columns:
+            known = [str(name) for name in frame.columns]
+            raise LessonError(f"columns: {file} has no {column!r}{closest(str(column), known)}")
+    rows = entry.get("rows", len(frame))
+    wanted = list(range(1, rows + 1)) if isinstance(rows, int) and not isinstance(rows, bool) else rows
+    if not isinstance(wanted, list) or not all(isinstance(n, int) and 1 <= n <= len(frame) for n in wanted):
+        raise LessonError(f"rows: found {rows!r}, expected row numbers from 1 to {len(frame)}")
+    chosen = frame.iloc[[n - 1 for n in wanted]][columns]
+    numbers = chosen.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    if numbers.size and not np.isfinite(numbers).all():
+        row, column = np.argwhere(~np.isfinite(numbers))[0]
+        found = chosen.iloc[row, column]
+        raise LessonError(f"csv: {file}, row {wanted[row]}, {columns[column]}: found {found!r}, expected a number")
+    return numbers
+
+
+def _nudge(table: Mapping) -> Nudge:
+    _only(table, "nudge", "[nudge]")
+    scheme = _text(table, "scheme", 20, Nudge.scheme, "[nudge] ")
+    if scheme not in SCHEMES:
+        raise LessonError(f"[nudge] scheme: found {scheme!r}, expected {' or '.join(SCHEMES)}")
+    return Nudge(
+        step=_number(table, "step", Nudge.step, 1e-15, 1, "[nudge] "),
+        scheme=scheme,
+        limit=int(_number(table, "limit", Nudge.limit, 1, 5000, "[nudge] ")),
+    )
+
+
+def _steps(table: Mapping, tensors: Mapping[str, Tensor]) -> Steps:
+    _only(table, "steps", "[steps]")
+    number = _text(table, "number", 30, where="[steps] ")
+    if number not in tensors or tensors[number].values.ndim:
+        single = [name for name, tensor in tensors.items() if not tensor.values.ndim]
+        raise LessonError(
+            f"[steps] number: found {number!r}, expected a tensor that is a single number: {', '.join(single) or 'none'}"
+        )
+    return Steps(
+        number=number,
+        step=_number(table, "step", Steps.step, 1e-15, 1e6, "[steps] "),
+        rows=int(_number(table, "rows", Steps.rows, 1, 1000, "[steps] ")),
+    )
+
+
+def _only(table: Mapping, kind: str, where: str) -> None:
+    for key in table:
+        if key not in KEYS[kind]:
+            raise LessonError(f"{where}: {key} is not a known key{closest(key, KEYS[kind])}")
+
+
+def _table(table: Mapping, key: str) -> Mapping:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping):
+        raise LessonError(f"{key}: found {value!r}, expected a table [{key}]")
+    return value
+
+
+def _text(table: Mapping, key: str, longest: int, default: str | None = None, where: str = "") -> str:
+    value = table.get(key, default)
+    if value is None:
+        raise LessonError(f"{where}{key} is missing, expected a text")
+    if not isinstance(value, str) or len(value) > longest:
+        raise LessonError(f"{where}{key}: expected a text of at most {longest:,} characters")
+    if any(ord(c) < 32 and c not in "\n\t" for c in value):
+        raise LessonError(f"{where}{key}: holds a control character")
+    return value
+
+
+def _number(table: Mapping, key: str, default: float, least: float, most: float, where: str = "") -> float:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise LessonError(f"{where}{key}: found {value!r}, expected a number from {least:g} to {most:g}")
+    return value

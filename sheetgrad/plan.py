@@ -1,0 +1,50 @@
+"""From a lesson to the plan of its workbook: pure and deterministic, so that a workbook proves itself years later."""
+
+from __future__ import annotations
+
+from sheetgrad.formulas import Area
+from sheetgrad.layout import MOST_SHEET_FORMULAS, Plan, PlanError
+from sheetgrad.lesson import Lesson
+from sheetgrad.sheets import cover, gradients, nudge, steps
+
+
+def make_plan(lesson: Lesson) -> Plan:
+    """The plan of the lesson's workbook, with what NumPy says that each formula must show.
+
+    The formulas depend on the lines and shapes alone, the expected values also on the lesson's numbers.
+    Raises :class:`~sheetgrad.layout.PlanError` naming the line that does not fit a workbook.
+    """
+    values = lesson.program.run(lesson.values)
+    drawing = gradients.draw(lesson)
+    settings = cover.settings_places()
+    sheets = [gradients.build(lesson, drawing, values), nudge.build(lesson, drawing, settings, values)]
+    if lesson.steps:
+        sheets.append(steps.build(lesson, drawing, values))
+    sheets.insert(0, cover.build(lesson, _counts(sheets[1]), sheets))
+    for sheet in sheets:
+        if sheet.formula_count > MOST_SHEET_FORMULAS:
+            raise PlanError(
+                f"sheet {sheet.name} would have {sheet.formula_count:,} formula cells, at most "
+                f"{MOST_SHEET_FORMULAS:,} can be verified; use smaller tensors or a lower [nudge] limit"
+            )
+    return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
+
+
+def _counts(sheet) -> dict[str, int]:
+    """The tally that the Nudge sheet shows."""
+    shown = {(block.row, block.column): block.expected[0, 0] for block in sheet.blocks if block.expected.size == 1}
+    places = nudge.tally_places()
+    return {key.split(".")[1]: int(shown[place.row, place.column]) for key, place in places.items()}
+
+
+def _names(lesson: Lesson, drawing: gradients.Drawing) -> dict[str, Area]:
+    """``w1_value`` and ``w1_g`` for every tensor that has a block."""
+    names = {}
+    for item in drawing.drawn:
+        name, _, gradient = item.key.partition(".")
+        if item.purpose in ("given", "line") and gradient in ("", "g"):
+            place = item.place
+            last = place.cell(tuple(n - 1 for n in place.shape))
+            area = Area(place.sheet, place.row, place.column, *last)
+            names[f"{name}_{gradient or 'value'}"] = area
+    return names

@@ -1,0 +1,94 @@
+"""The Lesson sheet: the question, the answer in words, the numbers to play with, and the live verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sheetgrad.formulas import Placement, Printer, fill
+from sheetgrad.layout import Block, Sheet
+from sheetgrad.lesson import SCHEMES, Lesson
+from sheetgrad.sheets import gradients, nudge
+
+NAME = "Lesson"
+TEXT_COLUMN, SPAN = 2, 8
+CHARACTERS = 104  # of Calibri 11 in the merged text columns
+LINE = 15.5  # points
+TOP = 8  # the numbers to play with
+
+
+def settings_places() -> dict[str, Placement]:
+    """Where h and the scheme stand: the same cells in every workbook."""
+    return {nudge.H: Placement(NAME, TOP, 4, (), ()), nudge.SCHEME: Placement(NAME, TOP + 1, 4, (), ())}
+
+
+def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) -> Sheet:
+    """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total."""
+    sheet = Sheet(NAME)
+    sheet.label(1, TEXT_COLUMN, lesson.title, "title")
+    sheet.label(3, TEXT_COLUMN, lesson.question, "question", span=SPAN)
+    sheet.heights[3] = 20 * math.ceil(len(lesson.question) / 70)
+    _verdict(sheet, counts)
+    sheet.label(7, TEXT_COLUMN, "Numbers to play with", "heading")
+    h, scheme = lesson.nudge.step, lesson.nudge.scheme
+    sheet.label(TOP, TEXT_COLUMN, "h, the size of a nudge", "setting_name")
+    sheet.label(TOP + 1, TEXT_COLUMN, "scheme", "setting_name")
+    sheet.label(TOP, 5, "try 0.01 or 0.000001", "editable_note")
+    sheet.label(TOP + 1, 5, "central: nudge up and down; forward: only up", "editable_note")
+    sheet.blocks += [
+        Block(TOP, 4, [[h]], "setting", "input", np.array([[h]]), name=nudge.H, number_format="0.0E+00"),
+        Block(
+            TOP + 1, 4, [[scheme]], "setting", "input", np.array([[scheme]], dtype=object), name=nudge.SCHEME
+        ),
+    ]
+    sheet.choices[TOP + 1, 4] = SCHEMES
+    row = _paragraphs(sheet, lesson, TOP + 3)
+    row = _links(sheet, row, others)
+    _colours(sheet, row, lesson)
+    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}
+    return sheet
+
+
+def _verdict(sheet: Sheet, counts: Mapping[str, int]) -> None:
+    printer = Printer({key: [place] for key, place in nudge.tally_places().items()})
+    expression = nudge.verdict_expression()
+    filled = fill(lambda i, j: printer.tokens(expression), 1, 1, NAME, True)
+    text = nudge.verdict_text(counts["agree"], counts["kink"], counts["total"])
+    expected = np.array([[text]], dtype=object)
+    sheet.blocks.append(Block(5, TEXT_COLUMN, filled.formulas, "live_verdict", "formula", expected, fills=filled.fills))
+    sheet.verdicts.append(sheet.blocks[-1].area(NAME))
+
+
+def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
+    for paragraph in lesson.text.split("\n\n"):
+        text = " ".join(paragraph.split())
+        if text:
+            sheet.label(row, TEXT_COLUMN, text, "text", span=SPAN)
+            sheet.heights[row] = LINE * math.ceil(len(text) / CHARACTERS) + 5
+            row += 1
+    return row + 1
+
+
+LINKS = {
+    "Gradients": "the forward pass line by line, and under each block its gradient",
+    "Nudge": "every number nudged in turn, and the slope compared with the gradient",
+    "Steps": "one number grows by a tiny step, row after row",
+}
+
+
+def _links(sheet: Sheet, row: int, others: Sequence[Sheet]) -> int:
+    sheet.label(row, TEXT_COLUMN, "Where to look", "heading")
+    for k, other in enumerate(others, 1):
+        sheet.label(row + k, TEXT_COLUMN, other.name, "link", link=other.name)
+        sheet.label(row + k, TEXT_COLUMN + 2, LINKS[other.name], "text_line")
+    return row + len(others) + 2
+
+
+def _colours(sheet: Sheet, row: int, lesson: Lesson) -> None:
+    sheet.label(row, TEXT_COLUMN, "The colours", "heading")
+    roles = {tensor.role for tensor in lesson.tensors.values()}
+    gradients.legend(sheet, row + 1, TEXT_COLUMN, roles, ["value", "gradient", "nudge"])
+    if lesson.next:
+        sheet.label(row + 3, TEXT_COLUMN, f"The next lesson: {lesson.next}", "text_line")

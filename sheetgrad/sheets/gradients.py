@@ -1,0 +1,513 @@
+"""The Gradients sheet: one section a forward line, drawn as its equation; under each block its gradient.
+
+Top to bottom is the forward pass, bottom to top the backward pass. All formulas come from the program's lines.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sheetgrad.autodiff import Line, Program, Step
+from sheetgrad.cells import CellArray, Expr, Fold, Neg, Op, Ref, Shape
+from sheetgrad.cells import Call as ExcelCall
+from sheetgrad.formulas import Filled, FormulaError, Placement, Printer, Unaligned, rectangles, fill, spell
+from sheetgrad.layout import (
+    COLUMN_WIDTH,
+    MOST_SHEET_COLUMNS,
+    Block,
+    PlanError,
+    Sheet,
+    columns_for,
+    extent,
+    number_format,
+    panels,
+    placed,
+    wrapped,
+)
+from sheetgrad.lesson import Lesson
+
+NAME = "Gradients"
+FIRST_ROW, FIRST_COLUMN = 6, 2
+PAGE_COLUMNS = 24  # a section wraps to a further line of blocks beyond this
+SIGNS = ("@", "+", "-", "*", "/", "**", ",", ">", "<")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One block of the drawing: the tensor or gradient it shows, where, and what it is there for.
+
+    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section)
+    or ``turned`` (the same numbers with rows and columns exchanged).
+    """
+
+    key: str
+    purpose: str
+    step: int
+    place: Placement
+    line: Line | None = None
+
+
+@dataclass
+class Drawing:
+    """The sheet while it is laid out, and where every tensor and gradient stands."""
+
+    sheet: Sheet = field(default_factory=lambda: Sheet(NAME))
+    drawn: list[Drawn] = field(default_factory=list)
+    lying: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> dict[str, list[Placement]]:
+        """By tensor, its own block first, then its turned copy."""
+        book: dict[str, list[Placement]] = {}
+        for item in self.drawn:
+            if item.purpose in ("given", "line"):
+                book[item.key] = [item.place]
+        for item in self.drawn:
+            if item.purpose == "turned":
+                book[item.key].append(item.place)
+        return book
+
+    def book(self, step: int) -> dict[str, list[Placement]]:
+        """Where a formula of a section looks: at the copy in its own section first."""
+        book = self.places
+        for item in self.drawn:
+            if item.purpose == "again" and item.step == step:
+                book[item.key] = [item.place, *book[item.key]]
+        return book
+
+
+def draw(lesson: Lesson) -> Drawing:
+    """Where everything stands. Copies that range formulas need are added until every formula can be written."""
+    program = lesson.program
+    lying = lie(program)
+    turned: set[str] = set()
+    while True:
+        drawing = _Layout(lesson, lying, turned).draw()
+        wanted = _unaligned(program, drawing)
+        if wanted is None:
+            return drawing
+        turned.add(wanted)
+
+
+def _unaligned(program: Program, drawing: Drawing) -> str | None:
+    """A tensor that must also be shown turned before every line can be written; None when all can."""
+    for item in drawing.drawn:
+        if item.line is None:
+            continue
+        cells = item.line.cells(program)
+        printer = Printer(drawing.book(item.step))
+        try:
+            for corner in {(0,) * cells.ndim, tuple(n - 1 for n in cells.shape)}:
+                printer.tokens(cells.element(corner))
+        except Unaligned as error:
+            return _to_turn(error, drawing, item)
+        except FormulaError as error:
+            raise PlanError(f"{item.line.text}: {error}") from None
+    return None
+
+
+def _to_turn(error: Unaligned, drawing: Drawing, item: Drawn) -> str:
+    """Which of the groups stands in line with the other once it is turned: the weight before the data."""
+    places = drawing.places
+    for group in reversed(error.groups):
+        key = group[0].tensor
+        shape = places[key][0].shape
+        if len(places[key]) > 1 or len(shape) > 2 or any(term.tensor != key for term in group):
+            continue
+        turned = placed(NAME, 1, 1, shape, drawing.lying.get(key, "row"), turned=True)
+        others = [other for other in error.groups if other is not group]
+        cells = [[turned.cell(term.index) for term in group]]
+        cells += [[drawing.book(item.step)[o[0].tensor][0].cell(term.index) for term in o] for o in others]
+        if len(rectangles(cells)) == 1:
+            return key
+    raise PlanError(f"{item.line.text}: {error}; give one of them a line of its own, such as  t = x.T")
+
+
+class _Layout:
+    """Puts the blocks of each section side by side, their gradients underneath, section below section."""
+
+    def __init__(self, lesson: Lesson, lying: Mapping[str, str], turned: set[str]):
+        self.lesson = lesson
+        self.program = lesson.program
+        self.lying = lying
+        self.turned = turned
+        self.result = Drawing(lying=lying)
+        self.row = FIRST_ROW
+        self.shown: set[str] = set()
+        self.backward: dict[str, list[Line]] = {}
+        for line in self.program.backward:
+            self.backward.setdefault(line.target.split(".")[0], []).append(line)
+
+    def draw(self) -> Drawing:
+        for step in self.program.steps:
+            self._section(step)
+        return self.result
+
+    def _section(self, step: Step) -> None:
+        sheet = self.result.sheet
+        sheet.label(self.row, 1, str(step.number), "bar_number")
+        sheet.label(self.row, FIRST_COLUMN, step.heading, "bar")
+        if step.note:
+            beside = FIRST_COLUMN + columns_for(step.heading * 2) // 2 + 2 + len(step.heading) // 24
+            sheet.label(self.row, beside, step.note, "bar_note")
+        top = self.row + 2
+        column, bottom = FIRST_COLUMN, top
+        for sign, slot in self._slots(step):
+            width = slot.width
+            if column > FIRST_COLUMN and column + 1 + width > PAGE_COLUMNS + FIRST_COLUMN:
+                column, top = FIRST_COLUMN, bottom + 1
+            if sign:
+                sheet.label(top + 1 + min(slot.value_rows - 1, 3) // 2, column, sign, "operator")
+                column += 1
+            bottom = max(bottom, self._place(slot, step, top, column))
+            column += width
+        if column + 1 > MOST_SHEET_COLUMNS:
+            raise PlanError(f"{step.heading}: wider than {MOST_SHEET_COLUMNS} columns; use fewer columns")
+        self.row = bottom + 2
+
+    def _slots(self, step: Step) -> list[tuple[str, _Slot]]:
+        """The blocks of a section with the sign before each."""
+        slots = []
+        for k, (name, sign) in enumerate(zip(step.operands, operator_signs(step), strict=True)):
+            first = name not in self.shown and name in self.program.leaves
+            slots.append((sign if k else "", self._slot(name, "given" if first else "again", None)))
+            self.shown.add(name)
+        single = len(step.operands) == 1 or len(step.lines) > 1 or "," in operator_signs(step)
+        for line in step.lines:
+            slots.append(("→" if single else "=", self._slot(line.target, "line", line)))
+            self.shown.add(line.target)
+        return slots
+
+    def _slot(self, name: str, purpose: str, line: Line | None) -> _Slot:
+        gradients = self.backward.get(name, []) if purpose != "again" else []
+        return _Slot(self, name, purpose, line, gradients)
+
+    def _place(self, slot: _Slot, step: Step, top: int, column: int) -> int:
+        """Draws a slot; gives the first free row below it."""
+        sheet = self.result.sheet
+        row = top
+        for part in slot.parts:
+            for k, text in enumerate(part.headings):
+                sheet.label(row + k, column, text, part.heading_style)
+            if part.beside:
+                sheet.label(row, column + part.columns - (part.columns > 1), part.beside, part.beside_style)
+            row += len(part.headings)
+            place = placed(NAME, row, column, part.shape, part.lying, part.turned)
+            item = Drawn(part.key, part.purpose, step.number, place, part.line)
+            self.result.drawn.append(item)
+            if len(part.shape) > 2:
+                for index in panels(part.shape):
+                    at, _ = place.cell((*index, 0, 0))
+                    sheet.label(at - 1, column, f"{part.key}[{','.join(str(i + 1) for i in index)}]", "note")
+            row += part.rows
+            for text in part.captions:
+                sheet.label(row, column, text, part.caption_style)
+                row += 1
+            row += 1
+        return row
+
+
+@dataclass
+class _Part:
+    """One block of a slot with its heading lines above and its captions below."""
+
+    key: str
+    purpose: str
+    shape: Shape
+    lying: str
+    turned: bool
+    headings: list[str]
+    heading_style: str
+    captions: list[str]
+    caption_style: str = "note"
+    beside: str = ""
+    beside_style: str = "shape"
+    line: Line | None = None
+
+    @property
+    def rows(self) -> int:
+        return extent(self.shape, self.lying)[self.turned]
+
+    @property
+    def columns(self) -> int:
+        return extent(self.shape, self.lying)[not self.turned]
+
+
+class _Slot:
+    """A tensor's place in a section: its block, its turned copy when formulas need one, and its gradient below."""
+
+    def __init__(self, layout: _Layout, name: str, purpose: str, line: Line | None, gradients: list[Line]):
+        program = layout.program
+        shape = program.shapes[name]
+        lying = layout.lying.get(name, "row")
+        columns = extent(shape, lying)[1]
+        widest = max([columns, *(min(5, columns_for(line.text)) for line in gradients)])
+        captions = _captions(layout, name, purpose, line)
+        value = _Part(name, purpose, shape, lying, False, [name], "name", captions, line=line)
+        value.beside = "×".join(map(str, shape)) if purpose != "again" else ""
+        value.beside_style = "shape" if columns > 1 else "shape_left"
+        if line is not None:
+            value.caption_style = "caption"
+        self.parts = [value]
+        self.width = widest
+        if captions and purpose == "given":
+            self.width = max(self.width, min(3, columns_for(max(captions, key=len))))
+        if name in layout.turned and purpose != "again":
+            self._add_turned(name, shape, lying)
+        for gradient in gradients:
+            key = gradient.target
+            part = _Part(
+                key,
+                "line",
+                gradient.shape,
+                layout.lying.get(key, lying),
+                False,
+                wrapped(gradient.text, widest),
+                "gradient_line",
+                _origin(program, gradient, name),
+                line=gradient,
+            )
+            self.parts.append(part)
+            self.width = max(self.width, part.columns)
+            if key in layout.turned:
+                self._add_turned(key, gradient.shape, part.lying)
+
+    def _add_turned(self, key: str, shape: Shape, lying: str) -> None:
+        part = _Part(key, "turned", shape, lying, True, [f"{key}.T"], "note_code", ["turned, to multiply row by row"])
+        self.parts.append(part)
+        self.width = max(self.width, part.columns, 3)
+
+    @property
+    def value_rows(self) -> int:
+        return self.parts[0].rows
+
+
+def _captions(layout: _Layout, name: str, purpose: str, line: Line | None) -> list[str]:
+    if purpose == "given":
+        note = layout.lesson.tensors[name].note
+        return wrapped(note, 3, most=4) if note else []
+    if line is None:
+        return []
+    cells = line.cells(layout.program)
+    first = cells.element((0,) * cells.ndim)
+    if isinstance(first, Ref):
+        return []
+    local = line.target not in {step.result for step in layout.program.steps}
+    own = ast.unparse(line.expression)
+    shown = [] if not local else wrapped(line.text, 8, most=2)
+    spelled = f"{spell(Ref(name, (0,) * cells.ndim))} = {spell(first)}"
+    return shown + (wrapped(spelled, 7, most=3) if len(own) < 400 else [])
+
+
+def _origin(program: Program, line: Line, name: str) -> list[str]:
+    """``from step 2``: where the gradient of a result comes from."""
+    if line.target != f"{name}.g" or name in program.leaves:
+        steps = [s.number for s in program.steps if name in s.operands] if line.target == f"{name}.g" else []
+        return [f"from steps {' and '.join(map(str, steps))}"] if len(steps) > 1 else []
+    steps = [str(step.number) for step in program.steps if name in step.operands]
+    return [f"from step{'s' * (len(steps) > 1)} {' and '.join(steps)}"] if steps else []
+
+
+def operator_signs(step: Step) -> list[str]:
+    """The sign before each operand, as the heading writes it; ``,`` where the heading is a call."""
+    text = step.heading.split(" = ", 1)[1]
+    tree = ast.parse(text, mode="eval").body
+    starts: dict[str, tuple[int, int]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in step.operands:
+            span = (node.col_offset, node.end_col_offset)
+            starts[node.id] = min(starts.get(node.id, span), span)
+    signs, end = [], 0
+    for name in step.operands:
+        start, stop = starts[name]
+        between = text[end:start].replace("(", " ").replace(")", " ").split()
+        signs.append(next((sign for sign in between if sign in SIGNS), ","))
+        end = stop
+    return signs
+
+
+# -- which way vectors lie ---------------------------------------------------------------------------------------
+
+
+def lie(program: Program) -> dict[str, str]:
+    """For each vector, whether it lies in a ``row`` or stands in a ``column``.
+
+    A vector whose elements go with the rows of a matrix (one number an example) stands in a column, so that it
+    fills down beside them; vectors that meet element by element lie the same way. Found from how the indices of
+    neighbouring elements, and of neighbouring terms of a sum, move together.
+    """
+    votes: dict[str, str] = {}
+    same: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while same.get(name, name) != name:
+            name = same[name]
+        return name
+
+    def meet(moves: list[tuple[str, int, int]]) -> None:
+        """Tensors whose index moves in the same step: vectors together, matrices give the direction."""
+        vectors = [name for name, rank, _ in moves if rank == 1]
+        for a, b in zip(vectors, vectors[1:], strict=False):
+            ra, rb = root(a), root(b)
+            if ra != rb:
+                same[rb] = ra
+                if rb in votes:
+                    votes.setdefault(ra, votes[rb])
+        axes = [axis for _, rank, axis in moves if rank >= 2]
+        if vectors and axes:
+            votes.setdefault(root(vectors[0]), "column" if axes[0] == 0 else "row")
+
+    for line in program.forward:
+        cells = line.cells(program)
+        origin = (0,) * cells.ndim
+        first = cells.element(origin)
+        for axis, size in enumerate(cells.shape):
+            if size > 1:
+                step = tuple(int(k == axis) for k in range(cells.ndim))
+                offset = 2 - cells.ndim if cells.ndim > 2 else 0
+                meet([(line.target, cells.ndim, axis + offset), *_moves(first, cells.element(step))])
+        for terms in _folds(first):
+            meet(_moves(terms[0], terms[1]))
+    names = [name for name, shape in program.shapes.items() if len(shape) == 1 and "." not in name]
+    lying = {name: votes.get(root(name), "row") for name in names}
+    for line in program.backward:
+        name = line.target.split(".")[0]
+        if len(line.shape) == 1:
+            lying[line.target] = lying.get(name, "row")
+    return lying
+
+
+def _children(expression: Expr) -> tuple[Expr, ...]:
+    match expression:
+        case Neg(operand=operand):
+            return (operand,)
+        case Op(left=left, right=right):
+            return left, right
+        case ExcelCall(arguments=arguments):
+            return arguments
+        case Fold(terms=terms):
+            return terms
+    return ()
+
+
+def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:
+    """(tensor, rank, axis) of every reference whose index differs between two elements of the same form."""
+    if isinstance(one, Ref) and isinstance(other, Ref):
+        changed = [k for k, (i, j) in enumerate(zip(one.index, other.index, strict=False)) if i != j]
+        rank = len(one.index)
+        return [(one.tensor, rank, changed[0] - max(0, rank - 2))] if changed and one.tensor == other.tensor else []
+    pairs = zip(_children(one), _children(other), strict=False)
+    return [move for a, b in pairs for move in _moves(a, b)]
+
+
+def _folds(expression: Expr) -> list[tuple[Expr, ...]]:
+    own = [expression.terms] if isinstance(expression, Fold) else []
+    inner = expression.terms[:1] if isinstance(expression, Fold) else _children(expression)
+    return [*own, *(terms for child in inner for terms in _folds(child))]
+
+
+# -- formulas ----------------------------------------------------------------------------------------------------
+
+
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet with every formula and what NumPy says it must show."""
+    sheet = drawing.sheet
+    roles = {name: tensor.role for name, tensor in lesson.tensors.items()}
+    sheet.label(1, FIRST_COLUMN, lesson.title, "title")
+    sheet.label(
+        2,
+        FIRST_COLUMN,
+        "Top to bottom is the forward pass. Under each block stands its gradient .g; read those from bottom to top: "
+        "that is the backward pass.",
+        "subtitle",
+    )
+    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, ["value", "gradient"])
+    loss = lesson.program.loss
+    sheet.label(4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note")
+    for item in drawing.drawn:
+        for block in _blocks(lesson, drawing, item, values[item.key], roles):
+            sheet.blocks.append(block)
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
+    last = max(sheet.last_column, 14)
+    for label in [label for label in sheet.labels if label.style == "bar_number"]:
+        taken = {other.column for other in sheet.labels if other.row == label.row}
+        for column in range(1, last + 1):
+            if column not in taken:
+                sheet.label(label.row, column, "", "bar")
+    sheet.freeze = "A5"
+    return sheet
+
+
+def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, roles) -> list[Block]:
+    place, shape = item.place, item.place.shape
+    style = "gradient" if "." in item.key else roles.get(item.key, "value")
+    if item.purpose in ("again", "turned") and style in roles.values():
+        style = f"{style}_copy"
+    if item.line is not None and item.key == lesson.program.loss:
+        style = "loss"
+    blocks = []
+    for number, index in enumerate(panels(shape)):
+        part = np.asarray(value[index])
+        inner = shape[len(index) :]
+        row, column = place.cell((*index, *[0] * len(inner)))
+        grid = part.reshape(_grid(inner, place))
+        if item.purpose == "turned":
+            grid = _turned_grid(part, inner, place)
+        common = dict(
+            row=row, column=column, style=style, name=item.key, panel=number, number_format=number_format(value)
+        )
+        if item.purpose == "given":
+            blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **common))
+            continue
+        cells = item.line.cells(lesson.program) if item.line else CellArray.named(item.key, shape)
+        book = drawing.book(item.step) if item.line else drawing.places
+        filled = _filled(cells, index, grid.shape, place, Printer(book), item)
+        blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **common))
+    return blocks
+
+
+def _grid(inner: Shape, place: Placement) -> tuple[int, int]:
+    if len(inner) == 1:
+        return (1, inner[0]) if place.steps[-1] == (0, 1) else (inner[0], 1)
+    return inner if len(inner) == 2 else (1, 1)
+
+
+def _turned_grid(part: np.ndarray, inner: Shape, place: Placement) -> np.ndarray:
+    return part.T if len(inner) == 2 else part.reshape(_grid(inner, place))
+
+
+def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, printer: Printer, item: Drawn) -> Filled:
+    inner = place.steps[len(index) :]
+
+    def tokens(i: int, j: int):
+        """The formula of the cell ``i`` down, ``j`` right of the block's corner."""
+        at = tuple(i if down else j for down, _ in inner)
+        return printer.tokens(cells.element((*index, *at)))
+
+    try:
+        return fill(tokens, *grid, NAME, cells.uniform)
+    except FormulaError as error:
+        raise PlanError(f"{item.line.text if item.line else item.key}: {error}") from None
+
+
+WORDS = {
+    "input": "input",
+    "parameter": "parameter",
+    "target": "target",
+    "constant": "constant",
+    "value": "value",
+    "gradient": "gradient",
+    "nudge": "nudge",
+}
+
+
+def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[str]) -> None:
+    """The colours in use, each with its word."""
+    shown = [role for role in WORDS if role in roles] + computed
+    for k, role in enumerate(shown):
+        sheet.label(row, column + k, WORDS[role], f"legend_{role}")
+    sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")

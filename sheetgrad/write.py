@@ -1,0 +1,191 @@
+"""Writes a plan as an .xlsx file with openpyxl. Knows nothing of gradients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import Cell
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Side
+from openpyxl.utils import absolute_coordinate, quote_sheetname
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgrad.formulas import Area, letter
+from sheetgrad.layout import Plan, Sheet, address
+from sheetgrad.style import STYLES, VERDICTS
+
+CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
+CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
+CREATOR = "sheetgrad"
+
+
+def write(plan: Plan, lesson_table: dict, path: Path) -> None:
+    """Writes the workbook to ``path``. ``lesson_table`` is what it carries to prove itself by."""
+    book = Workbook()
+    book.remove(book.active)
+    styles = _Styles(book)
+    for sheet in plan.sheets:
+        _write_sheet(book.create_sheet(sheet.name), sheet, styles)
+    for name, area in plan.names.items():
+        book.defined_names[name] = DefinedName(name, attr_text=_absolute(area))
+    _carry(book, lesson_table)
+    book.active = 0
+    book.properties.creator = CREATOR
+    book.properties.title = plan.title
+    book.calculation.fullCalcOnLoad = True
+    book.save(path)
+
+
+class _Styles:
+    """One named style a role and number format; its cells share the style's record."""
+
+    def __init__(self, book: Workbook):
+        self.book = book
+        self.scratch = book.create_sheet("scratch")
+        self.made: dict[tuple[str, str], object] = {}
+        book.remove(self.scratch)
+
+    def record(self, role: str, number_format: str = "General"):
+        """The style record to give to a cell; setting it is many times faster than setting font, fill, …"""
+        key = role, number_format
+        if key not in self.made:
+            style = self._named(role, number_format)
+            self.book.add_named_style(style)
+            cell = Cell(self.scratch, 1, 1)
+            cell.style = style.name
+            self.made[key] = cell._style
+        return self.made[key]
+
+    @staticmethod
+    def _named(role: str, number_format: str) -> NamedStyle:
+        style = STYLES[role]
+        named = NamedStyle(f"sheetgrad {role} {number_format}".removesuffix(" General").replace("#", "n"))
+        named.font = Font(
+            name=style.font,
+            size=style.size,
+            bold=style.bold,
+            italic=style.italic,
+            color=style.color,
+            underline="single" if style.underline else None,
+        )
+        if style.fill:
+            named.fill = PatternFill("solid", fgColor=style.fill)
+        if style.grid:
+            side = Side(style="thin", color="FFFFFF")
+            named.border = Border(left=side, right=side, top=side, bottom=side)
+        named.alignment = Alignment(
+            horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
+        )
+        named.number_format = number_format
+        return named
+
+
+def _write_sheet(target: Worksheet, sheet: Sheet, styles: _Styles) -> None:
+    for block in sheet.blocks:
+        record = styles.record(block.style, block.number_format)
+        formula = block.kind == "formula"
+        for i, row in enumerate(block.cells, block.row):
+            for j, value in enumerate(row, block.column):
+                cell = target.cell(i, j)
+                cell.value = value
+                if not formula and isinstance(value, str):
+                    cell.data_type = "s"
+                cell._style = record
+    for label in sheet.labels:
+        cell = target.cell(label.row, label.column)
+        if label.text:
+            cell.value = label.text
+            cell.data_type = "s"  # a text that starts with = or + stays a text
+        cell._style = styles.record(label.style)
+        if label.span > 1:
+            target.merge_cells(
+                start_row=label.row, end_row=label.row, start_column=label.column, end_column=label.column + label.span - 1
+            )
+        if label.link:
+            cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(label.link)}!A1")
+            cell._style = styles.record(label.style)
+    _look(target, sheet)
+    _choices(target, sheet)
+    _verdicts(target, sheet)
+    _page(target, sheet)
+
+
+def _look(target: Worksheet, sheet: Sheet) -> None:
+    """Widths, heights, folds, frozen panes; no grid lines."""
+    for column, width in sheet.widths.items():
+        target.column_dimensions[letter(column)].width = width
+    for row, height in sheet.heights.items():
+        target.row_dimensions[row].height = height
+    for first, last in sheet.folded_columns:
+        for column in range(first, last + 1):
+            dimension = target.column_dimensions[letter(column)]
+            dimension.outlineLevel, dimension.hidden = 1, True
+        target.column_dimensions[letter(last + 1)].collapsed = True
+        target.sheet_properties.outlinePr.summaryRight = True
+    for first, last in sheet.folded_rows:
+        target.row_dimensions.group(first, last, hidden=True)
+    target.sheet_view.showGridLines = False
+    target.sheet_view.zoomScale = 100
+    if sheet.freeze:
+        target.freeze_panes = sheet.freeze
+
+
+def _choices(target: Worksheet, sheet: Sheet) -> None:
+    for (row, column), words in sheet.choices.items():
+        listed = ",".join(words)
+        validation = DataValidation(type="list", formula1=f'"{listed}"', allow_blank=False, showErrorMessage=True)
+        validation.errorTitle, validation.error = "Not one of the choices", f"Choose one of: {', '.join(words)}"
+        target.add_data_validation(validation)
+        validation.add(address(row, column))
+
+
+def _verdicts(target: Worksheet, sheet: Sheet) -> None:
+    """Verdict cells take the colour of the sign that they hold."""
+    for area in sheet.verdicts:
+        first = address(area.top, area.left)
+        for sign, (fill, ink) in VERDICTS.items():
+            rule = FormulaRule(
+                formula=[f'ISNUMBER(SEARCH("{sign}",{first}))'],
+                fill=PatternFill("solid", bgColor=fill),
+                font=Font(color=ink, bold=True),
+                stopIfTrue=sign == "✗",
+            )
+            if sheet.name == "Lesson":
+                rule.dxf.fill = None
+            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
+def _page(target: Worksheet, sheet: Sheet) -> None:
+    """Whole landscape pages: as wide as the sheet, as many as it is long."""
+    target.page_setup.orientation = "landscape"
+    target.page_setup.paperSize = target.PAPERSIZE_A4
+    target.page_setup.fitToWidth, target.page_setup.fitToHeight = 1, 0
+    target.sheet_properties.pageSetUpPr.fitToPage = True
+    target.page_margins.left = target.page_margins.right = 0.4
+    target.page_margins.top = target.page_margins.bottom = 0.5
+    target.oddFooter.left.text = "&A"
+    target.oddFooter.right.text = "&P / &N"
+    if sheet.print_columns:
+        target.print_area = f"A1:{letter(sheet.print_columns)}{max(target.max_row, 1)}"
+
+
+def _carry(book: Workbook, table: dict) -> None:
+    """The lesson as JSON in the cells of a very hidden sheet."""
+    sheet = book.create_sheet(CARRIER)
+    text = json.dumps(table, ensure_ascii=True)
+    for k in range(0, len(text), CHUNK):
+        cell = sheet.cell(1 + k // CHUNK, 1, text[k : k + CHUNK])
+        cell.data_type = "s"
+    sheet.sheet_state = "veryHidden"
+
+
+def _absolute(area: Area) -> str:
+    cells = absolute_coordinate(address(area.top, area.left))
+    if (area.top, area.left) != (area.bottom, area.right):
+        cells += ":" + absolute_coordinate(address(area.bottom, area.right))
+    return f"{quote_sheetname(area.sheet)}!{cells}"
