@@ -1,0 +1,28 @@
+"""sheetgrad: backpropagation as a workbook of live formulas that is checked against NumPy.
+
+>>> import sheetgrad
+>>> lesson = sheetgrad.Lesson.load("mlp")
+>>> report = sheetgrad.build(lesson, "mlp.xlsx")
+>>> report.ok
+True
+"""
+
+from sheetgrad.build import TargetError, build
+from sheetgrad.engines import EngineError
+from sheetgrad.layout import PlanError
+from sheetgrad.lesson import Lesson, LessonError
+from sheetgrad.verify import Mismatch, Report, TensorCheck, WorkbookError, verify
+
+__all__ = [
+    "EngineError",
+    "Lesson",
+    "LessonError",
+    "Mismatch",
+    "PlanError",
+    "Report",
+    "TargetError",
+    "TensorCheck",
+    "WorkbookError",
+    "build",
+    "verify",
+]

@@ -322,9 +322,7 @@ def _is_matmul(node: ast.AST) -> bool:
 
 
 def _is_number(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Constant, ast.Tuple)) or (
-        isinstance(node, ast.UnaryOp) and _is_number(node.operand)
-    )
+    return isinstance(node, (ast.Constant, ast.Tuple)) or (isinstance(node, ast.UnaryOp) and _is_number(node.operand))
 
 
 def is_plain(node: ast.AST) -> bool:
@@ -368,7 +366,7 @@ class _Contractions(ast.NodeTransformer):
         self.shape = shape
         self.hoist = hoist
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         node.args = [self.visit(argument) for argument in node.args]
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
             base = self.visit(node.func.value)
@@ -378,14 +376,14 @@ class _Contractions(ast.NodeTransformer):
             node.func.value = self.visit(node.func.value)
         return node
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         node.left, node.right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.op, ast.MatMult):
             node.left = node.left if is_plain(node.left) else self.hoist(node.left)
             node.right = node.right if is_plain(node.right) else self.hoist(node.right)
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if tensor_key(node):
             return node
         node.value = self.visit(node.value)
@@ -472,15 +470,13 @@ class _Backward:
                     gradient = tensor_node(f"{step.result}.g")
                 self._through(step, gradient)
             for name in step.operands:
-                if name in self.requested and name in self.leaves and first_use[name] == step.number:
-                    if name in self.contributions:
-                        self._emit(name, step.number)
+                given = name in self.requested and name in self.leaves
+                if given and first_use[name] == step.number and name in self.contributions:
+                    self._emit(name, step.number)
         missing = [name for name in self.requested if name != loss and f"{name}.g" not in self.shapes]
         if missing:
             raise LanguageError(f"gradients: nothing leads from {missing[0]} to {loss}; take it off the list")
-        return Program(
-            dict(self.leaves), tuple(self.steps), tuple(self.lines), self.requested, self.shapes, self.rules
-        )
+        return Program(dict(self.leaves), tuple(self.steps), tuple(self.lines), self.requested, self.shapes, self.rules)
 
     def _shape(self, node: ast.AST) -> Shape:
         return shape_of(node, self.shapes, self.rules)
@@ -523,9 +519,7 @@ class _Backward:
         rule, _ = called_rule(expression, self.rules, self._shape)
         if rule is not None and len(step.lines) > 1:
             local = {
-                part.name: tensor_node(target)
-                for part in rule.steps
-                for target in [_local_target(step, part.name)]
+                part.name: tensor_node(target) for part in rule.steps for target in [_local_target(step, part.name)]
             }
         self._back(expression, gradient, {**local, "out": tensor_node(step.result)})
 
@@ -618,7 +612,7 @@ class _Simplifier(ast.NodeTransformer):
     def __init__(self, shape: Callable[[ast.AST], Shape]):
         self.shape = shape
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if tensor_key(node):
             return node
         value = self.visit(node.value)
@@ -633,17 +627,17 @@ class _Simplifier(ast.NodeTransformer):
                 return value
         return ast.Attribute(value, node.attr, ast.Load())
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         value = self.visit(node.value)
         if isinstance(value, ast.Tuple):
             return value.elts[_number(node.slice)]
         return ast.Subscript(value, node.slice, ast.Load())
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         operand = self.visit(node.operand)
         return _negative(operand) if isinstance(node.op, ast.USub) else operand
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         left, right = self.visit(node.left), self.visit(node.right)
         a, b = _number(left), _number(right)
         if _is_spread(left) and b is not None:
@@ -685,11 +679,11 @@ class _Simplifier(ast.NodeTransformer):
                 return inner if len(signs) == 2 else _negative(inner)
         return ast.BinOp(left, node.op, right)
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         left, right = self.visit(node.left), self.visit(node.comparators[0])
         return ast.Compare(self._unspread(left, right), node.ops, [self._unspread(right, left)])
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         arguments = [self.visit(argument) for argument in node.args]
         words = [ast.keyword(word.arg, self.visit(word.value)) for word in node.keywords]
         if isinstance(node.func, ast.Attribute):

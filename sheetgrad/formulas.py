@@ -15,6 +15,7 @@ from openpyxl.utils import get_column_letter, quote_sheetname
 from sheetgrad.cells import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Shape, Text
 
 SPELLED_OUT = 4  # so many terms of a sum are written one by one; more become a range
+MOST_PANELS = 16  # so many ranges are joined where a tensor of rank 3 lies in panels
 LONGEST = 8192  # characters of a formula that Excel reads
 DEEPEST = 64  # levels of nesting that Excel reads
 LEVELS = {"&": 1.5, "=": 1, "<>": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "/": 3, "^": 4}
@@ -94,6 +95,11 @@ class Printer:
                 return ['"' + value.replace('"', '""') + '"'], ATOM
             case Ref(tensor=tensor, index=index):
                 return [self._cell(self._places(tensor)[0], index)], ATOM
+            case Neg(operand=Op(symbol="^") as power):
+                return [
+                    "-1*",
+                    *self._write(power)[0],
+                ], 3  # -A1^2 is (-A1)^2 in Excel; some drop the brackets of -(A1^2)
             case Neg(operand=operand):
                 return ["-", *self._bracketed(operand, 5)], 2
             case Op(symbol=symbol, left=left, right=right):
@@ -140,7 +146,9 @@ class Printer:
                 if len(terms) > SPELLED_OUT:
                     raise
         if len(terms) > SPELLED_OUT:
-            raise FormulaError("the largest of more than four computed terms; give the inner values a line of their own")
+            raise FormulaError(
+                "the largest of more than four computed terms; give the inner values a line of their own"
+            )
         return self._function("MAX", [self._write(term)[0] for term in terms])
 
     def _sum(self, terms: Sequence[Expr]) -> tuple[list[Token], int]:
@@ -213,12 +221,12 @@ class Printer:
             runs = rectangles(cells)
             if best is None or len(runs) < len(best):
                 best = [
-                    tuple(Area(p.sheet, *corner) for p, corner in zip(chosen, corners, strict=True))
-                    for corners in runs
+                    tuple(Area(p.sheet, *corner) for p, corner in zip(chosen, corners, strict=True)) for corners in runs
                 ]
             if len(best) == 1:
                 break
-        if best is None or len(best) > SPELLED_OUT:
+        panels = any(len(term.index) > 2 for group in groups for term in group[:1])
+        if best is None or len(best) > (MOST_PANELS if panels else SPELLED_OUT if len(groups) == 1 else 1):
             raise Unaligned(groups)
         return best
 
@@ -382,7 +390,13 @@ def _moved(template: Template, i: int, j: int) -> list[Token]:
         else:
             area, (top, left, bottom, right) = part
             tokens.append(
-                Area(area.sheet, area.top + i * top, area.left + j * left, area.bottom + i * bottom, area.right + j * right)
+                Area(
+                    area.sheet,
+                    area.top + i * top,
+                    area.left + j * left,
+                    area.bottom + i * bottom,
+                    area.right + j * right,
+                )
             )
     return tokens
 
@@ -416,8 +430,7 @@ def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list
     pattern = "".join(pieces)
     _check_limits(pattern % tuple(letter(s) if kind == "column" else str(s) for kind, s, _ in marks))
     by_column = [
-        [letter(start + j * move) if kind == "column" else None for kind, start, move in marks]
-        for j in range(columns)
+        [letter(start + j * move) if kind == "column" else None for kind, start, move in marks] for j in range(columns)
     ]
     row_marks = [(k, start, move) for k, (kind, start, move) in enumerate(marks) if kind == "row"]
     texts = []

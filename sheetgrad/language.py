@@ -383,7 +383,7 @@ class _Substitution(ast.NodeTransformer):
     def __init__(self, replacements: Mapping[str, ast.AST]):
         self.replacements = replacements
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return self.replacements.get(node.id, node)
 
 

@@ -104,7 +104,10 @@ def _write_sheet(target: Worksheet, sheet: Sheet, styles: _Styles) -> None:
         cell._style = styles.record(label.style)
         if label.span > 1:
             target.merge_cells(
-                start_row=label.row, end_row=label.row, start_column=label.column, end_column=label.column + label.span - 1
+                start_row=label.row,
+                end_row=label.row,
+                start_column=label.column,
+                end_column=label.column + label.span - 1,
             )
         if label.link:
             cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(label.link)}!A1")

@@ -141,9 +141,7 @@ def test_a_formula_gives_way_to_a_number_set_in_its_place(engine, book):
 
 
 def test_changing_a_sheet_that_is_not_there_names_those_that_are(engine, book):
-    with pytest.raises(
-        EngineError, match=f"{engine.name}: .*book.xlsx: there is no sheet 'Emtpy', only .*_hidden"
-    ):
+    with pytest.raises(EngineError, match=f"{engine.name}: .*book.xlsx: there is no sheet 'Emtpy', only .*_hidden"):
         engine.recalculate(book, {"Emtpy": {"A1": 1.0}})
 
 

@@ -98,9 +98,7 @@ def plain_value(raw: object) -> Value:
     return float(raw if isinstance(raw, int | float) else to_excel(raw))
 
 
-def cells_to_set(
-    changes: Changes | None, sheets: Sequence[str]
-) -> Iterator[tuple[str, int, int, float | str]]:
+def cells_to_set(changes: Changes | None, sheets: Sequence[str]) -> Iterator[tuple[str, int, int, float | str]]:
     """`(sheet, row, column, value)` of each change, counted from 1; `ValueError` for an unknown sheet."""
     for sheet, cells in (changes or {}).items():
         if sheet not in sheets:

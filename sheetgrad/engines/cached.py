@@ -15,9 +15,7 @@ def stored_values(path: Path) -> Values:
     values: Values = {}
     for sheet, cells in _sheets(path, data_only=True):
         values[sheet] = {
-            cell.coordinate: _value(cell)
-            for cell in cells
-            if cell.value is not None or cell.data_type == "str"
+            cell.coordinate: _value(cell) for cell in cells if cell.value is not None or cell.data_type == "str"
         }
     return values
 
@@ -49,7 +47,5 @@ class Cached:
             for sheet, cells in _sheets(path, data_only=False):
                 for cell in cells:
                     if cell.data_type == "f" and cell.coordinate not in values[sheet]:
-                        raise ValueError(
-                            f"{sheet}!{cell.coordinate} has no stored value: save it in a spreadsheet"
-                        )
+                        raise ValueError(f"{sheet}!{cell.coordinate} has no stored value: save it in a spreadsheet")
         return values

@@ -12,9 +12,7 @@ _ERRORS = {
     "Na": "#N/A",
     "Name": "#NAME?",
 }  # the other kinds are spelled as they are: Num is #NUM!
-_MOST_CELLS = (
-    10_000_000  # values come as a full rectangle: one stray cell far out must not exhaust the memory
-)
+_MOST_CELLS = 10_000_000  # values come as a full rectangle: one stray cell far out must not exhaust the memory
 
 
 class Formualizer:

@@ -95,9 +95,7 @@ class LibreOffice:
             except BaseException as error:
                 os.killpg(process.pid, signal.SIGKILL)  # soffice is a script: the program proper is its child
                 if isinstance(error, subprocess.TimeoutExpired):
-                    raise EngineError(
-                        f"libreoffice: {len(copies)} file(s) not done after {limit:g} s"
-                    ) from error
+                    raise EngineError(f"libreoffice: {len(copies)} file(s) not done after {limit:g} s") from error
                 raise
         return log
 

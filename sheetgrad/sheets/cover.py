@@ -39,9 +39,7 @@ def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) ->
     sheet.label(TOP + 1, 5, "central: nudge up and down; forward: only up", "editable_note")
     sheet.blocks += [
         Block(TOP, 4, [[h]], "setting", "input", np.array([[h]]), name=nudge.H, number_format="0.0E+00"),
-        Block(
-            TOP + 1, 4, [[scheme]], "setting", "input", np.array([[scheme]], dtype=object), name=nudge.SCHEME
-        ),
+        Block(TOP + 1, 4, [[scheme]], "setting", "input", np.array([[scheme]], dtype=object), name=nudge.SCHEME),
     ]
     sheet.choices[TOP + 1, 4] = SCHEMES
     row = _paragraphs(sheet, lesson, TOP + 3)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sheetgrad.autodiff import Line, Program, Step
-from sheetgrad.cells import CellArray, Expr, Fold, Neg, Op, Ref, Shape
 from sheetgrad.cells import Call as ExcelCall
-from sheetgrad.formulas import Filled, FormulaError, Placement, Printer, Unaligned, rectangles, fill, spell
+from sheetgrad.cells import CellArray, Expr, Fold, Neg, Op, Ref, Shape
+from sheetgrad.formulas import Filled, FormulaError, Placement, Printer, Unaligned, fill, rectangles, spell
 from sheetgrad.layout import (
     COLUMN_WIDTH,
     MOST_SHEET_COLUMNS,
@@ -176,7 +176,7 @@ class _Layout:
             first = name not in self.shown and name in self.program.leaves
             slots.append((sign if k else "", self._slot(name, "given" if first else "again", None)))
             self.shown.add(name)
-        single = len(step.operands) == 1 or len(step.lines) > 1 or "," in operator_signs(step)
+        single = len(step.operands) == 1 or len(step.lines) > 1 or "," in operator_signs(step)[1:]
         for line in step.lines:
             slots.append(("→" if single else "=", self._slot(line.target, "line", line)))
             self.shown.add(line.target)
@@ -427,7 +427,9 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     )
     legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, ["value", "gradient"])
     loss = lesson.program.loss
-    sheet.label(4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note")
+    sheet.label(
+        4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
+    )
     for item in drawing.drawn:
         for block in _blocks(lesson, drawing, item, values[item.key], roles):
             sheet.blocks.append(block)

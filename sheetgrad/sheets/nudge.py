@@ -60,6 +60,7 @@ FIELDS = {  # what each line shows first, with its style; the fields after VISIB
     "allowed": ("allowed", "index", "0.0E+00"),
 }
 VISIBLE = 8
+FIELDS_BEFORE_VERDICT = list(FIELDS).index("verdict")
 
 
 @dataclass(frozen=True)
@@ -338,7 +339,9 @@ class _Section:
                     not moved and self._pairs(trial, error.groups[k], flat_partner, error.groups, k)
                 ):
                     return name, turned, moved
-        raise PlanError(f"{line.text}: {error} on the Nudge sheet; give one of them a line of its own, such as  t = x.T")
+        raise PlanError(
+            f"{line.text}: {error} on the Nudge sheet; give one of them a line of its own, such as  t = x.T"
+        )
 
     @staticmethod
     def _pairs(trial: Placement, group, partners, groups, k: int) -> bool:
@@ -490,7 +493,15 @@ class _Section:
         def indexed(place: Placement):
             if block_area(place).top == block_area(place).bottom and block_area(place).left == block_area(place).right:
                 return lambda book: [block_area(place)]
-            return lambda book: ["INDEX(", block_area(place), ",", *book(field("row")), ",", *book(field("column")), ")"]
+            return lambda book: [
+                "INDEX(",
+                block_area(place),
+                ",",
+                *book(field("row")),
+                ",",
+                *book(field("column")),
+                ")",
+            ]
 
         right = Op("/", Op("-", field("up"), Ref(loss, ())), Ref(H, ()))
         left = Op("/", Op("-", Ref(loss, ()), field("down")), Ref(H, ()))
@@ -580,5 +591,3 @@ def verdict_expression() -> Expr:
     for part in parts[1:]:
         sentence = Op("&", sentence, part)
     return sentence
-
-

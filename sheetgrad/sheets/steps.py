@@ -26,7 +26,9 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
     name, loss = steps.number, program.loss
     lines = program.forward_after([name])
     if any(line.shape for line in lines):
-        raise PlanError(f"[steps]: {name} leads to values that are not single numbers; the Steps sheet shows single ones")
+        raise PlanError(
+            f"[steps]: {name} leads to values that are not single numbers; the Steps sheet shows single ones"
+        )
     others = [key for key in lesson.tensors if key != name and not program.shapes[key]]
     columns = [name, *others, *(line.target for line in lines)]
     at = {key: 2 + k for k, key in enumerate(columns)}
@@ -129,4 +131,3 @@ def _explain(sheet: Sheet, row: int, name: str, loss: str) -> None:
     )
     for k, text in enumerate(lines):
         sheet.label(row + k, 2, text, "note_text")
-

@@ -1,0 +1,76 @@
+"""Makes a workbook: plan, write, recalculate, verify, and only then put it in its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from sheetgrad.engines.formualizer import store_values
+from sheetgrad.lesson import Lesson
+from sheetgrad.plan import make_plan
+from sheetgrad.verify import Report, WorkbookError, open_workbook, verify
+from sheetgrad.write import CARRIER, write
+
+
+class TargetError(ValueError):
+    """A place where no workbook can or may be written; the message says why and what to do."""
+
+
+def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
+    """Builds the lesson's workbook at ``path`` and verifies it.
+
+    The file is written beside its target and renamed, so that the target is always whole. An existing file is
+    replaced only when it is a workbook of the same lesson, or with ``force``. Raises :class:`TargetError` when
+    it may not be or cannot be written, ``PlanError`` when the lesson does not fit a workbook, ``EngineError``
+    when it cannot be recalculated.
+    """
+    path = Path(path)
+    _may_replace(path, lesson.name, force)
+    plan = make_plan(lesson)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".xlsx", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror}") from None
+    temporary = Path(beside)
+    try:
+        write(plan, carried(lesson), temporary)
+        store_values(temporary)
+        report = verify(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return replace(report, workbook=str(path))
+
+
+def carried(lesson: Lesson) -> dict:
+    """What a workbook carries: the lesson's name and the lesson as plain data."""
+    return {"format": 1, "name": lesson.name, "lesson": lesson.to_table()}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _may_replace(path: Path, name: str, force: bool) -> None:
+    if force or not path.exists():
+        return
+    if path.is_dir():
+        raise TargetError(f"{path}: is a folder; expected a place for a workbook")
+    try:
+        book = open_workbook(path)
+        text = "".join(str(cell.value or "") for (cell,) in book[CARRIER].iter_rows(max_col=1))
+        found = json.loads(text)["name"]
+    except (WorkbookError, KeyError, ValueError, TypeError):
+        raise TargetError(f"{path}: exists and was not made by sheetgrad; --force replaces it") from None
+    if found != name:
+        raise TargetError(f"{path}: exists and holds another lesson, {found}; --force replaces it")

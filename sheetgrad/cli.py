@@ -1,0 +1,260 @@
+"""The command line: reads the call, shows the outcome, sets the exit status. All work is done elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sheetgrad.build import TargetError, build
+from sheetgrad.engines import ENGINES, EngineError
+from sheetgrad.layout import PlanError
+from sheetgrad.lesson import Lesson, LessonError, available
+from sheetgrad.verify import Report, WorkbookError, verify
+
+REFUSALS = (LessonError, PlanError, EngineError, WorkbookError, TargetError)
+MOST_SHOWN = 20  # mismatches named before the rest is only counted
+
+app = typer.Typer(
+    help="Backpropagation as a workbook: live formulas for the forward pass, the nudges and the gradients, "
+    "every number verified against NumPy.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is wrong with the call or an input is said in one line, with exit status 2."""
+    try:
+        yield
+    except REFUSALS as error:
+        refuse(" ".join(str(error).split()))
+    except OSError as error:
+        refuse(f"{error.filename or 'file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        refuse("stopped; nothing is half written")
+
+
+def refuse(message: str) -> None:
+    err.print(f"sheetgrad: {message}", markup=False)
+    raise typer.Exit(2)
+
+
+@app.command("list")
+def list_lessons() -> None:
+    """The lessons that come with sheetgrad, in the order of a course, each with the question that it answers."""
+    with refusals():
+        lessons = sorted((Lesson.load(path) for path in available()), key=lambda lesson: (lesson.order, lesson.name))
+    table = Table("lesson", "the question it answers", box=None, pad_edge=False, header_style="bold")
+    for lesson in lessons:
+        table.add_row(escape(lesson.name), escape(lesson.question))
+    out.print(table)
+
+
+@app.command("build")
+def build_workbooks(
+    lessons: Annotated[
+        list[str] | None,
+        typer.Argument(help="A name from [bold]sheetgrad list[/] or a path to a .toml template. None: all lessons."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the workbooks.")] = Path("workbooks"),
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are not this lesson's.")] = False,
+) -> None:
+    """Build a workbook for each lesson and verify every formula cell against NumPy.
+
+    Writes OUTPUT/NAME.xlsx. Exit status: 0 all agree, 1 something disagrees, 2 the call or a template is wrong.
+
+    [bold]sheetgrad build mlp[/]              the two-layer network, as ./workbooks/mlp.xlsx
+
+    [bold]sheetgrad build my.toml -o .[/]     a template of your own
+    """
+    with refusals():
+        if lessons:
+            loaded = [Lesson.load(name) for name in lessons]
+        else:
+            loaded = sorted((Lesson.load(path) for path in available()), key=lambda lesson: (lesson.order, lesson.name))
+        names = [lesson.name for lesson in loaded]
+        if len(set(names)) < len(names):
+            raise LessonError(f"{next(n for n in names if names.count(n) > 1)}: named twice; each writes its own file")
+        good = True
+        for lesson in _progress(loaded, "building"):
+            target = output / f"{lesson.name}.xlsx"
+            report = build(lesson, target, force)
+            out.print(_line(report), soft_wrap=True)
+            _complain(report)
+            good &= report.ok
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command("verify")
+def verify_workbooks(
+    books: Annotated[list[Path], typer.Argument(help="Workbooks made by sheetgrad, as they are now.")],
+    engine: Annotated[
+        list[str] | None, typer.Option("--engine", help=f"What recalculates: {', '.join(ENGINES)}. May be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a workbook and engine.")] = False,
+) -> None:
+    """Verify workbooks from themselves: the lesson is inside, the numbers are those that stand in the cells now.
+
+    Every formula cell is recalculated and compared with NumPy; a formula that was changed is named.
+    Exit status: 0 all agree, 1 something disagrees, 2 the call or a file is wrong.
+    """
+    good, refused = True, False
+    for book in _progress(books, "verifying") if not as_json else books:
+        for name in engine or ["formualizer"]:
+            try:
+                with refusals():
+                    report = verify(book, name)
+            except typer.Exit:
+                refused = True
+                continue
+            if as_json:
+                print(json.dumps(report.as_dict(), ensure_ascii=False))
+            else:
+                _show(report)
+            good &= report.ok
+    if refused:
+        raise typer.Exit(2)
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command("new")
+def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; the file becomes NAME.toml.")]) -> None:
+    """Write a commented template to start a lesson of your own from."""
+    with refusals():
+        stem = name.removesuffix(".toml")
+        path = Path(f"{stem}.toml")
+        if not path.stem.replace("-", "_").isidentifier():
+            raise LessonError(f"{name}: expected a plain name of letters, digits, - and _")
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(STARTER.replace("NAME", stem))
+        except FileExistsError:
+            raise TargetError(f"{path}: exists already; choose another name") from None
+    out.print(f"{path} written. Now: sheetgrad build {path}", soft_wrap=True)
+
+
+def _progress(items: list, word: str) -> Iterator:
+    """The items, with a progress bar on a terminal when there are several."""
+    if len(items) < 2 or not err.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        yield from bar.track(items, total=len(items))
+
+
+def _line(report: Report) -> str:
+    """One line on a workbook that was just built."""
+    sign = "[green]✓[/]" if report.ok else "[red]✗[/]"
+    total = sum(report.nudges.values())
+    kinks = f", {report.nudges['kink']} at a kink" if report.nudges["kink"] else ""
+    return (
+        f"{sign} {escape(report.workbook)}: {report.checked_cells:,} of {report.formula_cells:,} formula cells checked, "
+        f"{report.nudges['agree']} of {total} gradients agree with their nudges{kinks}"
+    )
+
+
+def _show(report: Report) -> None:
+    """The table for people: a row a tensor, then what is wrong."""
+    table = Table("tensor", title=f"{escape(report.workbook)} · {report.engine}", title_justify="left", box=None)
+    for heading in ("cells", "largest error", "relative", ""):
+        table.add_column(heading, justify="right")
+    for tensor in report.tensors:
+        sign = "[green]✓[/]" if tensor.ok else "[red]✗[/]"
+        table.add_row(
+            escape(tensor.name), str(tensor.cells), f"{tensor.max_abs_error:.1e}", f"{tensor.max_rel_error:.1e}", sign
+        )
+    out.print(table)
+    out.print(_line(report), soft_wrap=True)
+    own = report.formula_cells - report.checked_cells
+    if own > 0 and report.checked_cells:
+        out.print(f"  {own} formula{'s' * (own > 1)} outside the lesson, not checked")
+    _complain(report)
+
+
+def _complain(report: Report) -> None:
+    for mismatch in report.mismatches[:MOST_SHOWN]:
+        out.print(f"  {mismatch}", markup=False, soft_wrap=True)
+    if len(report.mismatches) > MOST_SHOWN:
+        out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
+    if report.disagreeing:
+        names = ", ".join(report.disagreeing[:8]) + (" …" if len(report.disagreeing) > 8 else "")
+        out.print(f"  the rule's gradient disagrees with the nudge: {names}", markup=False, soft_wrap=True)
+
+
+STARTER = '''\
+# A lesson for sheetgrad. Build it with:  sheetgrad build NAME.toml
+# Lines that start with # are for you; take away what you do not need.
+
+title = "NAME"
+question = "Which one question does this lesson answer?"
+text = """
+A few short paragraphs for the first sheet. What is computed, where to look, what to try.
+
+An empty line starts a new paragraph.
+"""
+
+# The forward pass: one NumPy line each, the last one is a single number, the loss.
+# What stands after # becomes the note beside the block. Known: + - * / ** @ .T .sum(axis) .mean(axis) .max(axis),
+# indices, and relu, sigmoid, tanh, softmax, exp, log, sqrt, abs, mse, cross_entropy and the others of the README.
+forward = """
+out = x @ w + b        # every output is a weighted sum of the inputs, plus its bias
+loss = mse(out, y)     # one number: the mean of the squared errors
+"""
+
+# gradients = ["w", "b"]        # default: all parameters and inputs
+
+[tensors.x]
+role = "input"                  # input | parameter | target | constant
+values = [[1.0, 2.0], [0.5, -1.0], [-1.5, 0.25]]
+
+[tensors.w]
+role = "parameter"
+shape = [2, 2]                  # or drawn at random: the same seed gives the same numbers
+random = "kaiming"              # normal | uniform | kaiming
+seed = 1
+decimals = 2
+
+[tensors.b]
+role = "parameter"
+values = [0.1, -0.2]
+
+[tensors.y]
+role = "target"
+values = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
+# csv = "flowers.csv"           # or from a CSV beside this file
+# columns = ["length", "width"]
+# rows = [1, 2, 3]              # counted from 1
+
+[nudge]
+step = 1e-4                     # h, how far each number is nudged
+scheme = "central"              # or "forward"
+
+# An operation of your own: what it does, and its derivative (g is the gradient of the result).
+# [ops.cube]
+# forward = "a ** 3"
+# a = "g * 3 * a ** 2"
+'''
+
+
+def main() -> None:
+    """The command ``sheetgrad``."""
+    if "COLUMNS" not in os.environ and not out.is_terminal:
+        out.width = 120
+    app()

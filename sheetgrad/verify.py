@@ -1,0 +1,346 @@
+"""Proves a workbook from itself: every formula cell is compared with NumPy, whatever numbers now stand in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from openpyxl import Workbook, load_workbook
+from openpyxl.formula import Tokenizer
+from openpyxl.formula.tokenizer import Token
+
+from sheetgrad.engines import ErrorValue, Value, Values, get_engine
+from sheetgrad.layout import Block, Plan, address
+from sheetgrad.lesson import SCHEMES, Lesson, LessonError, Nudge
+from sheetgrad.plan import make_plan
+from sheetgrad.sheets import nudge, steps
+from sheetgrad.write import CARRIER
+
+RELATIVE, ABSOLUTE = 1e-9, 1e-12  # the same operations in double precision (DESIGN, section 5)
+LARGEST_FILE = 50_000_000  # bytes
+
+
+class WorkbookError(ValueError):
+    """A file that cannot be verified at all; the message names it and says why in one line."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One cell that is not as the lesson says. ``problem`` says what is wrong in words."""
+
+    sheet: str
+    cell: str
+    problem: str
+    expected: float | str | None
+    found: float | str | bool | None
+
+    def __str__(self) -> str:
+        at = f"{self.sheet}!{self.cell}"
+        match self.problem:
+            case "formula changed":
+                return f"{at}: formula changed: {self.found} was {self.expected}"
+            case "formula overwritten":
+                return f"{at}: {_shown(self.found)} typed over the formula {self.expected}"
+            case "label changed":
+                return f"{at}: {_shown(self.found)} stands where formulas look for {_shown(self.expected)}"
+        return f"{at}: {self.problem}: found {_shown(self.found)}, expected {_shown(self.expected)}"
+
+
+@dataclass(frozen=True)
+class TensorCheck:
+    """How well the cells of one tensor or gradient agree with NumPy."""
+
+    name: str
+    cells: int
+    max_abs_error: float
+    max_rel_error: float
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``."""
+
+    workbook: str
+    lesson: str
+    engine: str
+    formula_cells: int
+    checked_cells: int
+    tensors: tuple[TensorCheck, ...]
+    nudges: dict[str, int]
+    mismatches: tuple[Mismatch, ...]
+    disagreeing: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Every formula is the lesson's, every number is NumPy's, and no gradient contradicts its nudge."""
+        return not self.mismatches and not self.nudges["disagree"]
+
+    def as_dict(self) -> dict:
+        """Plain data, with ``ok`` included."""
+        data = asdict(self)
+        return {"workbook": data.pop("workbook"), "engine": data.pop("engine"), "ok": self.ok, **data}
+
+
+def verify(path: str | Path, engine: str = "formualizer") -> Report:
+    """Verifies a workbook of ours with the named engine.
+
+    The lesson and the numbers come from the workbook itself. Raises :class:`WorkbookError` when the file cannot
+    be read or is not a workbook of ours, ``EngineError`` when the engine is missing or fails.
+    """
+    path = Path(path)
+    book = open_workbook(path)
+    lesson = carried_lesson(book, path)
+    found = get_engine(engine).recalculate(path)
+    plan = make_plan(lesson)
+    changed, problems = _with_present_numbers(lesson, plan, found)
+    if changed is not None:
+        plan = make_plan(changed)
+    checker = _Checker(plan, book, found)
+    if problems:
+        checker.mismatches += problems
+    else:
+        checker.run()
+    return checker.report(str(path), lesson.name, engine)
+
+
+def open_workbook(path: Path) -> Workbook:
+    """The workbook with its formulas. Raises :class:`WorkbookError` for whatever is not one."""
+    try:
+        if not path.is_file():
+            raise WorkbookError(f"{path}: no such file; expected a workbook (.xlsx)")
+        if path.stat().st_size > LARGEST_FILE:
+            raise WorkbookError(f"{path}: larger than {LARGEST_FILE:,} bytes")
+        return load_workbook(path, keep_links=False)
+    except WorkbookError:
+        raise
+    except zipfile.BadZipFile:
+        raise WorkbookError(f"{path}: not a workbook, or cut off; expected an .xlsx file") from None
+    except OSError as error:
+        raise WorkbookError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # whatever a broken file makes openpyxl raise
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WorkbookError(f"{path}: cannot be read as a workbook ({first}); expected an .xlsx file") from None
+
+
+def carried_lesson(book: Workbook, path: Path) -> Lesson:
+    """The lesson that a workbook carries. Raises :class:`WorkbookError` when it carries none."""
+    if CARRIER not in book.sheetnames:
+        raise WorkbookError(
+            f"{path}: not made by sheetgrad (it has no sheet {CARRIER}); expected a workbook of `sheetgrad build`"
+        )
+    text = "".join(str(cell.value or "") for (cell,) in book[CARRIER].iter_rows(max_col=1))
+    try:
+        carried = json.loads(text)
+        return Lesson.from_table(carried["lesson"], str(carried["name"]), f"{path}, sheet {CARRIER}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, LessonError) else f"{path}: the lesson inside is damaged"
+        raise WorkbookError(reason) from None
+
+
+def _with_present_numbers(lesson: Lesson, plan: Plan, found: Values) -> tuple[Lesson | None, list[Mismatch]]:
+    """The lesson on the numbers that stand in the input cells now; None when they are the lesson's own."""
+    values = {name: np.array(value) for name, value in lesson.values.items()}
+    settings = {nudge.H: lesson.nudge.step, nudge.SCHEME: lesson.nudge.scheme}
+    if lesson.steps:
+        settings[steps.STEP] = lesson.steps.step
+    problems, same = [], True
+    for sheet in plan.sheets:
+        for block in sheet.blocks:
+            if block.kind != "input":
+                continue
+            numbers = np.empty((block.rows, block.columns), dtype=object)
+            for (i, j), expected in np.ndenumerate(block.expected):
+                cell = address(block.row + i, block.column + j)
+                value = found.get(sheet.name, {}).get(cell)
+                wrong = _input_problem(block.name, value)
+                if wrong:
+                    problems.append(Mismatch(sheet.name, cell, wrong, expected, value))
+                same &= not wrong and value == expected
+                numbers[i, j] = value
+            if problems:
+                continue
+            if block.name in settings:
+                settings[block.name] = numbers[0, 0]
+            else:
+                _store(values, block, numbers.astype(float))
+    if same or problems:
+        return None, problems
+    changed = lesson.with_values(values, Nudge(settings[nudge.H], settings[nudge.SCHEME], lesson.nudge.limit))
+    if lesson.steps:
+        changed = replace(changed, steps=replace(lesson.steps, step=settings[steps.STEP]))
+    return changed, []
+
+
+def _store(values: dict[str, np.ndarray], block: Block, numbers: np.ndarray) -> None:
+    target = values[block.name]
+    if target.ndim > 2:
+        index = np.unravel_index(block.panel, target.shape[:-2])
+        target[index] = numbers
+    else:
+        values[block.name] = numbers.reshape(target.shape)
+
+
+def _input_problem(name: str, value: Value) -> str | None:
+    if name == nudge.SCHEME:
+        return None if value in SCHEMES else f"scheme must be {' or '.join(SCHEMES)}"
+    if isinstance(value, bool) or not isinstance(value, float) or not math.isfinite(value):
+        return "an input is not a number"
+    if name in (nudge.H, steps.STEP) and not 0 < value < 1e6:
+        return "a step must be a number above 0"
+    return None
+
+
+class _Checker:
+    """Compares a workbook's formulas and values with a plan, cell by cell."""
+
+    def __init__(self, plan: Plan, book: Workbook, found: Values):
+        self.plan, self.book, self.found = plan, book, found
+        self.mismatches: list[Mismatch] = []
+        self.checked = 0
+        self.errors: dict[str, list[tuple[int, float, float, bool]]] = {}
+        self.verdicts: list[tuple[str, Value]] = []
+
+    def run(self) -> None:
+        for sheet in self.plan.sheets:
+            if sheet.name not in self.book.sheetnames:
+                self.mismatches.append(Mismatch(sheet.name, "A1", "the sheet is missing", sheet.name, None))
+                continue
+            cells = self.book[sheet.name]
+            shown = self.found.get(sheet.name, {})
+            for block in sheet.blocks:
+                if block.kind == "formula":
+                    self._formulas(sheet.name, block, cells, shown)
+                elif block.kind == "fixed":
+                    self._labels(sheet.name, block, shown)
+
+    def _formulas(self, sheet: str, block: Block, cells, shown: dict[str, Value]) -> None:
+        tolerances = np.broadcast_to(block.tolerance, block.expected.shape)
+        worst_absolute = worst_relative = 0.0
+        good = True
+        for i, row in enumerate(block.cells):
+            for j, formula in enumerate(row):
+                at = address(block.row + i, block.column + j)
+                written = cells.cell(block.row + i, block.column + j).value
+                value, expected = shown.get(at), block.expected[i, j]
+                is_formula = isinstance(written, str) and written.startswith("=")
+                self.checked += is_formula
+                if written != formula and not same_formula(written, formula):
+                    problem = "formula changed" if is_formula else "formula overwritten"
+                    self.mismatches.append(Mismatch(sheet, at, problem, formula, _plain(written)))
+                    good = False
+                    continue
+                absolute, relative, agrees = difference(value, expected, tolerances[i, j])
+                worst_absolute, worst_relative = max(worst_absolute, absolute), max(worst_relative, relative)
+                if not agrees:
+                    self.mismatches.append(Mismatch(sheet, at, "value", _plain(expected), _plain(value)))
+                    good = False
+        if block.name:
+            size = block.rows * block.columns
+            self.errors.setdefault(block.name, []).append((size, worst_absolute, worst_relative, good))
+        if block.style == "verdict":
+            self._tally(block, shown)
+
+    def _tally(self, block: Block, shown: dict[str, Value]) -> None:
+        """The verdicts as the workbook shows them, each with the number that was nudged."""
+        for i in range(block.rows):
+            for j in range(block.columns):
+                row, column = block.row + i, block.column + j
+                across = block.columns == 1
+                first = nudge.FIELDS_BEFORE_VERDICT
+                name = address(row, column - first) if across else address(row - first, column)
+                self.verdicts.append((str(shown.get(name)), shown.get(address(row, column))))
+
+    def _labels(self, sheet: str, block: Block, shown: dict[str, Value]) -> None:
+        for (i, j), expected in np.ndenumerate(block.expected):
+            at = address(block.row + i, block.column + j)
+            if shown.get(at) != expected:
+                self.mismatches.append(Mismatch(sheet, at, "label changed", _plain(expected), _plain(shown.get(at))))
+
+    def report(self, workbook: str, lesson: str, engine: str) -> Report:
+        tensors = []
+        for name, rows in self.errors.items():
+            sizes, absolute, relative, good = zip(*rows, strict=True)
+            tensors.append(TensorCheck(name, sum(sizes), max(absolute), max(relative), all(good)))
+        signs = [sign for _, sign in self.verdicts]
+        nudges = {
+            "agree": signs.count(nudge.AGREE),
+            "disagree": len(signs) - signs.count(nudge.AGREE) - signs.count(nudge.KINK),
+            "kink": signs.count(nudge.KINK),
+        }
+        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (nudge.AGREE, nudge.KINK))
+        return Report(
+            workbook,
+            lesson,
+            engine,
+            sum(1 for _ in formula_cells(self.book)),
+            self.checked,
+            tuple(tensors),
+            nudges,
+            tuple(self.mismatches),
+            disagreeing,
+        )
+
+
+def formula_cells(book: Workbook) -> Iterator[tuple[str, str]]:
+    """Every formula cell of a workbook: (sheet, cell)."""
+    for sheet in book.worksheets:
+        for row in sheet.iter_rows():
+            for cell in row:
+                if cell.data_type == "f":
+                    yield sheet.title, cell.coordinate
+
+
+def difference(found: Value, expected: float | str, tolerance: float) -> tuple[float, float, bool]:
+    """Absolute and relative error, and whether it is within bounds.
+
+    Where NumPy has no finite number, a spreadsheet must show an error, and the other way round.
+    """
+    if isinstance(expected, str):
+        return 0.0, 0.0, found == expected
+    if not math.isfinite(expected):
+        return 0.0, 0.0, isinstance(found, ErrorValue)
+    if isinstance(found, bool):
+        found = float(found)
+    if not isinstance(found, float):
+        return 0.0, 0.0, False
+    absolute = abs(found - float(expected))
+    relative = absolute / abs(expected) if expected else (0.0 if absolute == 0 else math.inf)
+    agrees = absolute <= RELATIVE * abs(expected) + ABSOLUTE + tolerance
+    return absolute, (relative if absolute > ABSOLUTE + tolerance else min(relative, RELATIVE)), agrees
+
+
+def same_formula(one: object, other: str) -> bool:
+    """Whether two formulas are the same but for how an application writes them: spaces, case, ``1E-04``."""
+    return isinstance(one, str) and one.startswith("=") and _normal(one) == _normal(other)
+
+
+def _normal(formula: str) -> list[str]:
+    words = []
+    for token in Tokenizer(formula).items:
+        if token.type == Token.WSPACE:
+            continue
+        if token.type == Token.OPERAND and token.subtype == Token.NUMBER:
+            words.append(repr(float(token.value)))
+        elif token.type == Token.OPERAND and token.subtype == Token.TEXT:
+            words.append(token.value)
+        else:
+            words.append(token.value.upper().replace("'", ""))
+    return words
+
+
+def _plain(value: object) -> float | str | bool | None:
+    """A value as JSON can hold it."""
+    if isinstance(value, (bool, str)) or value is None:
+        return value if not isinstance(value, ErrorValue) else str(value)
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else repr(value) if isinstance(value, str) else f"{value:.12g}"
