@@ -95,13 +95,8 @@ class Printer:
                 return ['"' + value.replace('"', '""') + '"'], ATOM
             case Ref(tensor=tensor, index=index):
                 return [self._cell(self._places(tensor)[0], index)], ATOM
-            case Neg(operand=Op(symbol="^") as power):
-                return [
-                    "-1*",
-                    *self._write(power)[0],
-                ], 3  # -A1^2 is (-A1)^2 in Excel; some drop the brackets of -(A1^2)
             case Neg(operand=operand):
-                return ["-", *self._bracketed(operand, 5)], 2
+                return self._negative(operand)
             case Op(symbol=symbol, left=left, right=right):
                 level = LEVELS[symbol]
                 base = level + 1 if symbol == "^" else level  # 2^3^2 is 64 in Excel: always bracketed
@@ -113,6 +108,14 @@ class Printer:
             case Fold(terms=terms):
                 return self._sum(terms)
         raise TypeError(expression)
+
+    def _negative(self, operand: Expr) -> tuple[list[Token], int]:
+        """``-operand``. Before a power it is ``-1*``: Excel reads ``-A1^2`` as ``(-A1)^2``, and not every
+        application that opens a file keeps the brackets of ``-(A1^2)`` (IronCalc 0.9 does not)."""
+        tokens, level = self._write(operand)
+        if level < ATOM and "^" in tokens:
+            return ["-1*", *self._bracketed(operand, 3)], 3
+        return ["-", *self._bracketed(operand, 5)], 2
 
     def _bracketed(self, expression: Expr, level: int) -> list[Token]:
         tokens, found = self._write(expression)
@@ -479,6 +482,8 @@ def _spell(expression: Expr) -> tuple[str, int]:
             return element_name(tensor, index), ATOM
         case Neg(operand=operand):
             return f"−{_spelled(operand, 5)}", 2
+        case Op(symbol="^", left=left, right=Num(value=2)):
+            return f"{_spelled(left, ATOM)}²", LEVELS["^"]
         case Op(symbol=symbol, left=left, right=right):
             level = LEVELS[symbol]
             sign = _SIGNS.get(symbol, symbol)

@@ -154,20 +154,34 @@ class _Layout:
         if step.note:
             beside = FIRST_COLUMN + columns_for(step.heading * 2) // 2 + 2 + len(step.heading) // 24
             sheet.label(self.row, beside, step.note, "bar_note")
-        top = self.row + 2
-        column, bottom = FIRST_COLUMN, top
+        bottom = self.row + 2
+        for line in self._lines(step):
+            bottom = self._line_of_slots(line, step, bottom) + 1
+        self.row = bottom + 1
+
+    def _lines(self, step: Step) -> list[list[tuple[str, int, _Slot]]]:
+        """The slots of a section with their signs and columns, wrapped to the width of a page."""
+        lines: list[list[tuple[str, int, _Slot]]] = [[]]
+        column = FIRST_COLUMN
         for sign, slot in self._slots(step):
-            width = slot.width
-            if column > FIRST_COLUMN and column + 1 + width > PAGE_COLUMNS + FIRST_COLUMN:
-                column, top = FIRST_COLUMN, bottom + 1
+            if lines[-1] and column + 1 + slot.width > PAGE_COLUMNS + FIRST_COLUMN:
+                lines.append([])
+                column = FIRST_COLUMN
+            column += bool(sign)
+            if column + slot.width > MOST_SHEET_COLUMNS:
+                raise PlanError(f"{step.heading}: wider than {MOST_SHEET_COLUMNS} columns; use fewer columns")
+            lines[-1].append((sign, column, slot))
+            column += slot.width
+        return lines
+
+    def _line_of_slots(self, line: list[tuple[str, int, _Slot]], step: Step, top: int) -> int:
+        """Draws values side by side and the gradients in one band below them; gives the first free row."""
+        middle = top + 1 + (min(4, max(slot.values[0].rows for _, _, slot in line)) - 1) // 2
+        for sign, column, _ in line:
             if sign:
-                sheet.label(top + 1 + min(slot.value_rows - 1, 3) // 2, column, sign, "operator")
-                column += 1
-            bottom = max(bottom, self._place(slot, step, top, column))
-            column += width
-        if column + 1 > MOST_SHEET_COLUMNS:
-            raise PlanError(f"{step.heading}: wider than {MOST_SHEET_COLUMNS} columns; use fewer columns")
-        self.row = bottom + 2
+                self.result.sheet.label(middle, column - 1, sign, "operator")
+        below = max(self._place(slot.values, step, top, column) for _, column, slot in line)
+        return max([below, *(self._place(s.gradients, step, below, column) for _, column, s in line)])
 
     def _slots(self, step: Step) -> list[tuple[str, _Slot]]:
         """The blocks of a section with the sign before each."""
@@ -186,11 +200,11 @@ class _Layout:
         gradients = self.backward.get(name, []) if purpose != "again" else []
         return _Slot(self, name, purpose, line, gradients)
 
-    def _place(self, slot: _Slot, step: Step, top: int, column: int) -> int:
-        """Draws a slot; gives the first free row below it."""
+    def _place(self, parts: list[_Part], step: Step, top: int, column: int) -> int:
+        """Draws parts below one another; gives the first free row below them."""
         sheet = self.result.sheet
         row = top
-        for part in slot.parts:
+        for part in parts:
             for k, text in enumerate(part.headings):
                 sheet.label(row + k, column, text, part.heading_style)
             if part.beside:
@@ -252,12 +266,12 @@ class _Slot:
         value.beside_style = "shape" if columns > 1 else "shape_left"
         if line is not None:
             value.caption_style = "caption"
-        self.parts = [value]
+        self.values, self.gradients = [value], []
         self.width = widest
         if captions and purpose == "given":
             self.width = max(self.width, min(3, columns_for(max(captions, key=len))))
         if name in layout.turned and purpose != "again":
-            self._add_turned(name, shape, lying)
+            self.values.append(self._turned(name, shape, lying))
         for gradient in gradients:
             key = gradient.target
             part = _Part(
@@ -271,19 +285,16 @@ class _Slot:
                 _origin(program, gradient, name),
                 line=gradient,
             )
-            self.parts.append(part)
+            self.gradients.append(part)
             self.width = max(self.width, part.columns)
             if key in layout.turned:
-                self._add_turned(key, gradient.shape, part.lying)
+                self.gradients.append(self._turned(key, gradient.shape, part.lying))
 
-    def _add_turned(self, key: str, shape: Shape, lying: str) -> None:
-        part = _Part(key, "turned", shape, lying, True, [f"{key}.T"], "note_code", ["turned, to multiply row by row"])
-        self.parts.append(part)
+    def _turned(self, key: str, shape: Shape, lying: str) -> _Part:
+        caption = ["turned, to multiply row by row"]
+        part = _Part(key, "turned", shape, lying, True, [f"{key}.T"], "note_code", caption)
         self.width = max(self.width, part.columns, 3)
-
-    @property
-    def value_rows(self) -> int:
-        return self.parts[0].rows
+        return part
 
 
 def _captions(layout: _Layout, name: str, purpose: str, line: Line | None) -> list[str]:

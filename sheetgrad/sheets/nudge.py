@@ -152,12 +152,11 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
     numbers = sample(lesson)
     across = all(2 * _pass_cells(lesson, name) <= LONGEST_ROW for name in numbers)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
-    kind = "row" if across else "column"
+    line, folded = ("row", "columns") if across else ("column", "rows")
     sheet.label(
         2,
         2,
-        f"Each {kind} changes one number by h, runs the whole forward pass again (folded {kind if not across else 'column'}s:"
-        " press + to open them), and asks: by how much did the loss move?",
+        f"Each {line} nudges one number by h and runs the whole forward pass again (folded {folded}: press +).",
         "subtitle",
     )
     sources = {**settings, lesson.program.loss: drawing.places[lesson.program.loss][0]}
