@@ -74,6 +74,7 @@ class Placement:
 
 Book = Mapping[str, Sequence[Placement]]  # by tensor, the places to look at, nearest first
 Token = str | Area
+Corners = tuple[int, int, int, int]  # top, left, bottom, right
 
 
 class Printer:
@@ -238,9 +239,6 @@ def _all_refs(terms: Sequence[Expr]) -> bool:
     return all(isinstance(term, Ref) for term in terms)
 
 
-Corners = tuple[int, int, int, int]
-
-
 def rectangles(groups: Sequence[Sequence[tuple[int, int]]]) -> list[list[Corners]]:
     """Splits cells, given in order, into rectangles read row by row, of equal form in every group."""
     runs: list[tuple[int, int, tuple[int, int]]] = []  # start, length, step
@@ -324,61 +322,202 @@ def fill(
             made[i, j] = tokens_at(i, j)
         return made[i, j]
 
+    steps = _even_steps(lambda _, index: at(*index), 1, (rows, columns)) if uniform else None
     shapes = (
         [Fill(0, 0, rows, columns)],
         [Fill(i, 0, 1, columns) for i in range(rows)],
         [Fill(0, j, rows, 1) for j in range(columns)],
+        [Fill(i, j, 1, 1) for i in range(rows) for j in range(columns)],
     )
     for fills in shapes:
-        templates = [_template(at, part, uniform, (rows, columns)) for part in fills]
-        if all(template is not None for template in templates):
+        templates = []
+        for part in fills:
+            one = _template_by_steps(steps, part, (rows, columns)) if steps else _template(at, part, (rows, columns))
+            if one is None:
+                break
+            templates.append(one)
+        else:
             return Filled(_written(fills, templates, rows, columns, sheet), tuple(fills))
-    fills = [Fill(i, j, 1, 1) for i in range(rows) for j in range(columns)]
-    templates = [_template(at, part, uniform, (rows, columns)) for part in fills]
-    return Filled(_written(fills, templates, rows, columns, sheet), tuple(fills))
+    raise AssertionError("a single cell is always a fill")
+
+
+def fill_lines(
+    tokens_at: Callable[[int, Index], Sequence[Token]],
+    lines: int,
+    elements: Sequence[Index],
+    shape: Shape,
+    sheet: str,
+    across: bool,
+    uniform: bool,
+) -> Filled:
+    """Formulas for a tensor laid flat, with one fill an element: down its column (``across``) or along its row.
+
+    ``tokens_at(line, index)`` makes the formula of one element in one line; ``elements`` is the order in which
+    they lie. Where the tensor is ``uniform`` a few corners are made, and the others follow by even steps.
+    """
+    parts = _even_steps(tokens_at, lines, shape) if uniform else None
+    if parts is not None:
+        runs = _texts_by_steps(parts, lines, elements, sheet, across)
+    else:
+        runs = []
+        for index in elements:
+            one = fill(
+                (lambda i, j, index=index: tokens_at(i, index))
+                if across
+                else (lambda i, j, index=index: tokens_at(j, index)),
+                *((lines, 1) if across else (1, lines)),
+                sheet,
+                uniform=True,
+            )
+            runs.append([text for row in one.formulas for text in row])
+    fills = [Fill(0, k, lines, 1) if across else Fill(k, 0, 1, lines) for k in range(len(elements))]
+    grid = [list(row) for row in zip(*runs, strict=True)] if across else runs
+    return Filled(grid, tuple(fills))
+
+
+Step = tuple[str, Area | None, tuple[Corners, ...]]
+
+
+def _even_steps(tokens_at, lines: int, shape: Shape) -> list[Step] | None:
+    """The first formula, and how far each of its areas moves with a line and with each axis; None if unevenly."""
+    origin = (0,) * len(shape)
+    first = tokens_at(0, origin)
+    probes: list[Sequence[Token] | None] = [tokens_at(1, origin) if lines > 1 else None]
+    for axis, size in enumerate(shape):
+        unit = tuple(int(k == axis) for k in range(len(shape)))
+        probes.append(tokens_at(0, unit) if size > 1 else None)
+    parts: list[Step] = []
+    for k, token in enumerate(first):
+        if isinstance(token, str):
+            parts.append((token, None, ()))
+            continue
+        moves = []
+        for probe in probes:
+            if probe is None:
+                moves.append((0, 0, 0, 0))
+                continue
+            if len(probe) != len(first) or not isinstance(probe[k], Area) or probe[k].sheet != token.sheet:
+                return None
+            moves.append(tuple(b - a for a, b in zip(_corners(token), _corners(probe[k]), strict=True)))
+        parts.append(("", token, tuple(moves)))
+    corners = {(lines - 1, tuple(n - 1 for n in shape)), (0, tuple(n - 1 for n in shape))}
+    for line, index in corners:
+        if _stepped(parts, (line, *index)) != list(tokens_at(line, index)):
+            return None
+    return parts
+
+
+def _stepped(parts: list[Step], at: Index) -> list[Token]:
+    tokens: list[Token] = []
+    for text, area, moves in parts:
+        if area is None:
+            tokens.append(text)
+        else:
+            corners = [c + sum(i * m[n] for i, m in zip(at, moves, strict=True)) for n, c in enumerate(_corners(area))]
+            tokens.append(Area(area.sheet, *corners))
+    return tokens
+
+
+def _texts_by_steps(parts: list[Step], lines: int, elements, sheet: str, across: bool) -> list[list[str]]:
+    """For each element its formulas line by line. The pattern is made once; an element only moves its numbers."""
+    pieces, marks = ["="], []  # marks: is a column, start, move a line, moves an axis
+    for text, area, moves in parts:
+        if area is None:
+            pieces.append(text.replace("%", "%%"))
+            continue
+        if area.sheet != sheet:
+            pieces.append(prefix(area.sheet).replace("%", "%%"))
+        top, left, bottom, right = _corners(area)
+        single = (top, left) == (bottom, right) and all(m[:2] == m[2:] for m in moves)
+        for k, (n_row, n_column) in enumerate([(0, 1)] if single else [(0, 1), (2, 3)]):
+            held_row = "$" if across and lines > 1 and not moves[0][n_row] else ""
+            held_column = "$" if not across and lines > 1 and not moves[0][n_column] else ""
+            pieces.append((":" if k else "") + held_column + "%s" + held_row + "%s")
+            for n, is_column in ((n_column, True), (n_row, False)):
+                marks.append((is_column, _corners(area)[n], moves[0][n], tuple(m[n] for m in moves[1:])))
+    pattern = "".join(pieces)
+    _check_limits(pattern % tuple(letter(s) if c else s for c, s, _, _ in marks))
+    runs = []
+    for index in elements:
+        starts = [s + sum(i * m for i, m in zip(index, axes, strict=True)) for _, s, _, axes in marks]
+        run = []
+        for line in range(lines):
+            values = [
+                letter(s + line * move) if is_column else s + line * move
+                for s, (is_column, _, move, _) in zip(starts, marks, strict=True)
+            ]
+            run.append(pattern % tuple(values))
+        runs.append(run)
+    return runs
 
 
 Moves = tuple[int, int, int, int]
 Template = list[str | tuple[Area, Moves]]
 
 
-def _template(at, part: Fill, uniform: bool, block: tuple[int, int]) -> Template | None:
-    """The formula of a fill with, for each area, how far top, left, bottom and right move with a step; or None.
+def _template(at, part: Fill, block: tuple[int, int]) -> Template | None:
+    """The formula of a fill with, for each area, how far its edges move with a step; None when it is no fill.
 
-    Top and bottom may move down by 0 (``$``) or 1 a row, left and right likewise a column: what dragging does.
-    A range in a fill that is only a part of its ``block`` is held fast in the direction it is not dragged in.
+    Every cell is made and compared. See :func:`_held` for what may move.
     """
     i0, j0, rows, columns = part.down, part.right, part.rows, part.columns
     first = at(i0, j0)
-    below = at(i0 + 1, j0) if rows > 1 else None
-    beside = at(i0, j0 + 1) if columns > 1 else None
+    probes = [at(i0 + 1, j0) if rows > 1 else None, at(i0, j0 + 1) if columns > 1 else None]
     template: Template = []
     for k, token in enumerate(first):
         if isinstance(token, str):
             template.append(token)
             continue
-        is_range = (token.top, token.left) != (token.bottom, token.right)
-        down = 0 if is_range and rows == 1 < block[0] else 1
-        right = 0 if is_range and columns == 1 < block[1] else 1
-        moves = [down, right, down, right]
-        for other, moving in ((below, (0, 2)), (beside, (1, 3))):
-            if other is None:
-                continue
-            if len(other) != len(first) or not isinstance(other[k], Area) or other[k].sheet != token.sheet:
+        steps: list[Corners] = []
+        for probe in probes:
+            if probe is None:
+                steps.append((0, 0, 0, 0))
+            elif len(probe) != len(first) or not isinstance(probe[k], Area) or probe[k].sheet != token.sheet:
                 return None
-            steps = [b - a for a, b in zip(_corners(token), _corners(other[k]), strict=True)]
-            if any(steps[n] not in ((0, 1) if n in moving else (0,)) for n in range(4)):
-                return None
-            for n in moving:
-                moves[n] = steps[n]
-        template.append((token, tuple(moves)))
-    if uniform:
-        probes = {(0, 0), (rows - 1, columns - 1), (rows - 1, 0), (0, columns - 1)}
-        probes |= {(min(1, rows - 1), 0), (0, min(1, columns - 1))}
-    else:
-        probes = {(i, j) for i in range(rows) for j in range(columns)}
-    fits = all(_moved(template, i, j) == list(at(i0 + i, j0 + j)) for i, j in probes)
+            else:
+                steps.append(tuple(b - a for a, b in zip(_corners(token), _corners(probe[k]), strict=True)))
+        moves = _held(token, steps[0], steps[1], part, block)
+        if moves is None:
+            return None
+        template.append((token, moves))
+    cells = ((i, j) for i in range(rows) for j in range(columns))
+    fits = all(_moved(template, i, j) == list(at(i0 + i, j0 + j)) for i, j in cells)
     return template if fits else None
+
+
+def _template_by_steps(parts: list[Step], part: Fill, block: tuple[int, int]) -> Template | None:
+    """The same for a block whose formulas move in even steps: nothing more is made."""
+    template: Template = []
+    for text, area, moves in parts:
+        if area is None:
+            template.append(text)
+            continue
+        _, down, right = moves
+        start = [c + part.down * d + part.right * r for c, d, r in zip(_corners(area), down, right, strict=True)]
+        token = Area(area.sheet, *start)
+        held = _held(token, down, right, part, block)
+        if held is None:
+            return None
+        template.append((token, held))
+    return template
+
+
+def _held(area: Area, down: Corners, right: Corners, part: Fill, block: tuple[int, int]) -> Moves | None:
+    """How far top, left, bottom and right move with each step of a fill; None when dragging cannot do it.
+
+    Dragging moves top and bottom by 0 (``$``) or 1 a row, left and right likewise a column. A range in a fill
+    that is only a part of its ``block`` is held fast in the direction it is not dragged in.
+    """
+    is_range = (area.top, area.left) != (area.bottom, area.right)
+    loose_row = 0 if is_range and part.rows == 1 < block[0] else 1
+    loose_column = 0 if is_range and part.columns == 1 < block[1] else 1
+    if part.rows > 1 and (down[1] or down[3] or not {down[0], down[2]} <= {0, 1}):
+        return None
+    if part.columns > 1 and (right[0] or right[2] or not {right[1], right[3]} <= {0, 1}):
+        return None
+    top, bottom = (down[0], down[2]) if part.rows > 1 else (loose_row, loose_row)
+    left, right_edge = (right[1], right[3]) if part.columns > 1 else (loose_column, loose_column)
+    return top, left, bottom, right_edge
 
 
 def _corners(area: Area) -> Corners:

@@ -15,7 +15,7 @@ from sheetgrad.formulas import Area, Fill, Placement, letter
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
 MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many columns at most
-MOST_SHEET_FORMULAS = 100_000  # and for so many formula cells a sheet
+MOST_FORMULAS = 100_000  # and for so many formula cells in all
 
 
 class PlanError(ValueError):
@@ -29,7 +29,8 @@ class Block:
     ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change) or
     ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show,
     ``tolerance`` what may be added to the usual one. ``name`` is the tensor or gradient it shows, for reports;
-    ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in.
+    ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
+    ``items`` what each cell of a list is about, such as ``w[1,2]``.
     """
 
     row: int
@@ -43,6 +44,7 @@ class Block:
     tolerance: float | np.ndarray = 0.0
     number_format: str = "General"
     fills: tuple[Fill, ...] = ()
+    items: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -83,6 +85,7 @@ class Sheet:
     choices: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     verdicts: list[Area] = field(default_factory=list)
     print_columns: int | None = None
+    pages_wide: int = 1
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

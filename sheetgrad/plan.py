@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sheetgrad.formulas import Area
-from sheetgrad.layout import MOST_SHEET_FORMULAS, Plan, PlanError
+from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import cover, gradients, nudge, steps
+
+SPARE = 1_000  # formula cells kept free for headings and tallies
 
 
 def make_plan(lesson: Lesson) -> Plan:
@@ -17,16 +19,17 @@ def make_plan(lesson: Lesson) -> Plan:
     values = lesson.program.run(lesson.values)
     drawing = gradients.draw(lesson)
     settings = cover.settings_places()
-    sheets = [gradients.build(lesson, drawing, values), nudge.build(lesson, drawing, settings, values)]
-    if lesson.steps:
-        sheets.append(steps.build(lesson, drawing, values))
-    sheets.insert(0, cover.build(lesson, _counts(sheets[1]), sheets))
-    for sheet in sheets:
-        if sheet.formula_count > MOST_SHEET_FORMULAS:
-            raise PlanError(
-                f"sheet {sheet.name} would have {sheet.formula_count:,} formula cells, at most "
-                f"{MOST_SHEET_FORMULAS:,} can be verified; use smaller tensors or a lower [nudge] limit"
-            )
+    gradient_sheet = gradients.build(lesson, drawing, values)
+    step_sheets = [steps.build(lesson, drawing, values)] if lesson.steps else []
+    taken = sum(sheet.formula_count for sheet in (gradient_sheet, *step_sheets))
+    if taken > MOST_FORMULAS - SPARE:
+        raise PlanError(
+            f"the forward and backward pass take {taken:,} formula cells; {MOST_FORMULAS - SPARE:,} fit a workbook: "
+            "use smaller tensors"
+        )
+    nudge_sheet = nudge.build(lesson, drawing, settings, values, MOST_FORMULAS - SPARE - taken)
+    sheets = [gradient_sheet, nudge_sheet, *step_sheets]
+    sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
 
 

@@ -248,13 +248,8 @@ class _Checker:
 
     def _tally(self, block: Block, shown: dict[str, Value]) -> None:
         """The verdicts as the workbook shows them, each with the number that was nudged."""
-        for i in range(block.rows):
-            for j in range(block.columns):
-                row, column = block.row + i, block.column + j
-                across = block.columns == 1
-                first = nudge.FIELDS_BEFORE_VERDICT
-                name = address(row, column - first) if across else address(row - first, column)
-                self.verdicts.append((str(shown.get(name)), shown.get(address(row, column))))
+        cells = [address(block.row + i, block.column + j) for i in range(block.rows) for j in range(block.columns)]
+        self.verdicts += [(item, shown.get(cell)) for item, cell in zip(block.items, cells, strict=True)]
 
     def _labels(self, sheet: str, block: Block, shown: dict[str, Value]) -> None:
         for (i, j), expected in np.ndenumerate(block.expected):

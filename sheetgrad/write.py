@@ -164,10 +164,10 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
-    """Whole landscape pages: as wide as the sheet, as many as it is long."""
+    """Whole landscape pages, as many as the sheet is long."""
     target.page_setup.orientation = "landscape"
     target.page_setup.paperSize = target.PAPERSIZE_A4
-    target.page_setup.fitToWidth, target.page_setup.fitToHeight = 1, 0
+    target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, 0
     target.sheet_properties.pageSetUpPr.fitToPage = True
     target.page_margins.left = target.page_margins.right = 0.4
     target.page_margins.top = target.page_margins.bottom = 0.5

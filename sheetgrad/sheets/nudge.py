@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetgrad.autodiff import Line, run_lines
-from sheetgrad.cells import Call, Expr, Index, Num, Op, Ref, Text
+from sheetgrad.cells import Call, Expr, Index, Num, Op, Ref, Shape, Text
 from sheetgrad.formulas import (
     Area,
+    Filled,
     FormulaError,
     Placement,
     Printer,
@@ -28,6 +29,7 @@ from sheetgrad.formulas import (
     Unaligned,
     element_name,
     fill,
+    fill_lines,
     rectangles,
 )
 from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet, number_format
@@ -37,8 +39,8 @@ from sheetgrad.sheets import gradients
 NAME = "Nudge"
 H, SCHEME = "nudge.h", "nudge.scheme"
 TOP = 7
+PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
-MOST_CELLS = 80_000  # the sample shrinks so that the sheet stays under the engines' limit
 EPSILON = float(np.finfo(float).eps)
 ROUNDINGS = 64  # roundings in a forward pass that the loss carries, generously
 TRUNCATION = 10.0  # 60 / 6, see above
@@ -60,7 +62,6 @@ FIELDS = {  # what each line shows first, with its style; the fields after VISIB
     "allowed": ("allowed", "index", "0.0E+00"),
 }
 VISIBLE = 8
-FIELDS_BEFORE_VERDICT = list(FIELDS).index("verdict")
 
 
 @dataclass(frozen=True)
@@ -124,20 +125,43 @@ def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: M
     return Nudged(up[program.loss], down[program.loss], right, left, slope, gradient, allowed, verdict, (up, down))
 
 
-def sample(lesson: Lesson) -> dict[str, list[Index]]:
-    """The numbers to nudge: all, or a sample spread evenly over every tensor when there are more than the limit."""
-    program = lesson.program
-    shapes = {name: program.shapes[name] for name in program.requested if name in program.leaves}
-    total = sum(int(np.prod(shape, dtype=int)) for shape in shapes.values())
-    widest = max(2 * _pass_cells(lesson, name) for name in shapes)
-    limit = max(len(shapes), min(lesson.nudge.limit, MOST_CELLS // (widest + len(FIELDS))))
-    chosen = {}
-    for name, shape in shapes.items():
-        size = int(np.prod(shape, dtype=int))
-        count = size if total <= limit else max(1, min(size, limit * size // total))
-        flat = np.unique(np.linspace(0, size - 1, count).round().astype(int))
-        chosen[name] = [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
-    return chosen
+def sample(lesson: Lesson, room: int) -> dict[str, list[Index]]:
+    """The numbers to nudge by tensor: all, or a sample spread evenly over every tensor.
+
+    At most ``[nudge] limit`` numbers, and fewer where their forward passes would take more than ``room`` cells; a
+    tensor of which not even one number fits is left out. Raises ``PlanError`` when none is left.
+    """
+    shapes = {name: lesson.program.shapes[name] for name in lesson.program.requested}
+    sizes = {name: int(np.prod(shape, dtype=int)) for name, shape in shapes.items()}
+    cost = {name: 2 * _pass_cells(lesson, name) + len(FIELDS) for name in shapes}
+    chosen = sorted(shapes, key=lambda name: cost[name])
+    limit = lesson.nudge.limit
+    while chosen:
+        total = sum(sizes[name] for name in chosen)
+        counts = {name: _share(sizes[name], total, limit) for name in chosen}
+        cells = sum(counts[name] * cost[name] + sizes[name] for name in chosen)
+        if cells <= room:
+            break
+        if limit > len(chosen):
+            limit = max(len(chosen), limit * room // cells)
+        else:
+            chosen.pop()
+    if not chosen:
+        raise PlanError(
+            f"the forward pass is too large to nudge: {min(cost.values()):,} cells a number, {max(room, 0):,} fit"
+        )
+    return {name: _spread(shapes[name], counts[name]) for name in shapes if name in chosen}
+
+
+def _share(size: int, total: int, limit: int) -> int:
+    return size if total <= limit else max(1, min(size, limit * size // total))
+
+
+def _spread(shape: Shape, count: int) -> list[Index]:
+    """So many elements, evenly spread from the first to the last."""
+    size = int(np.prod(shape, dtype=int))
+    flat = np.unique(np.linspace(0, size - 1, count).round().astype(int))
+    return [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
 
 
 def _pass_cells(lesson: Lesson, name: str) -> int:
@@ -146,10 +170,10 @@ def _pass_cells(lesson: Lesson, name: str) -> int:
     return int(np.prod(program.shapes[name], dtype=int)) + sum(sizes)
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Placement], values) -> Sheet:
-    """The sheet; ``settings`` says where h and the scheme stand on the Lesson sheet."""
+def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Placement], values, room: int) -> Sheet:
+    """The sheet, of ``room`` cells at most; ``settings`` says where h and the scheme stand on the Lesson sheet."""
     sheet = Sheet(NAME)
-    numbers = sample(lesson)
+    numbers = sample(lesson, room)
     across = all(2 * _pass_cells(lesson, name) <= LONGEST_ROW for name in numbers)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
@@ -173,8 +197,9 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
         raise PlanError(f"Nudge: {last} columns, at most {MOST_SHEET_COLUMNS}; lower [nudge] limit")
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
-    sheet.widths |= {2: 13.0} | ({k: 12.5 for k in range(3, 2 + VISIBLE)} if across else {})
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)}
+    sheet.widths |= {2: 15.0} | {k: 12.5 for k in range(3, 2 + VISIBLE)}
+    sheet.pages_wide = 1 if across else -(-last // PAGE_COLUMNS)
     if across:
         sheet.folded_columns.append((3 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
@@ -212,7 +237,7 @@ def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Sequence[str], botto
     """How many agree, and how many stand at a kink: counted live over the whole table."""
     total = sum(len(indices) for indices in numbers.values())
     program = lesson.program
-    every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in numbers)
+    every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in program.requested)
     table = Area(NAME, TOP, 2, bottom, sheet.last_column)
     for row, (word, sign, style) in enumerate(
         (("agree", AGREE, "agree"), ("at a kink", KINK, "kink"), ("disagree", DISAGREE, "disagree")), 3
@@ -321,37 +346,27 @@ class _Section:
 
     def _copy(self, error: Unaligned, line: Line) -> tuple[str, bool, bool]:
         """The tensor to lay flat (or, when it is computed here, to lay in the other order)."""
-        names = [group[0].tensor for group in error.groups]
-        for k, name in enumerate(names):
+        book = self._book(self.up, 2)
+        for k, group in enumerate(error.groups):
+            name, others = group[0].tensor, [g for n, g in enumerate(error.groups) if n != k]
+            moved = name in self.up
             for turned in (False, True):
-                moved = name in self.up
-                if moved and (name in self.turned or not turned) or (name, turned) in self.extra:
+                if (name in self.turned or not turned) if moved else (name, turned) in self.extra:
                     continue
-                trial = self._flat(name, 0, 0, turned)
-                book = self._book(self.up, 2)
-                cells = [[trial.cell(term.index) for term in error.groups[k]]]
-                for other, group in enumerate(error.groups):
-                    if other != k:
-                        cells += [[place.cell(term.index) for term in group] for place in book[names[other]][:1]]
-                flat_partner = [self._flat(n, 0, 0, t) for n in names[:k] + names[k + 1 :] for t in (False, True)]
-                if len(rectangles(cells)) == 1 or (
-                    not moved and self._pairs(trial, error.groups[k], flat_partner, error.groups, k)
-                ):
+                trial = [self._flat(name, 0, 0, turned).cell(term.index) for term in group]
+                if all(self._in_line(trial, other, book, moved) for other in others) and len(rectangles([trial])) == 1:
                     return name, turned, moved
         raise PlanError(
             f"{line.text}: {error} on the Nudge sheet; give one of them a line of its own, such as  t = x.T"
         )
 
-    @staticmethod
-    def _pairs(trial: Placement, group, partners, groups, k: int) -> bool:
-        """Whether some flat copy of the other operand would stand in the same order."""
-        others = [g for n, g in enumerate(groups) if n != k]
-        return any(
-            len(rectangles([[trial.cell(t.index) for t in group], [p.cell(t.index) for t in other]])) == 1
-            for other in others
-            for p in partners
-            if len(p.steps) == len(other[0].index)
-        )
+    def _in_line(self, cells: list[tuple[int, int]], other: Sequence[Ref], book, moved: bool) -> bool:
+        """Whether the other operand stands in the same order, or could once it is laid flat as well."""
+        name = other[0].tensor
+        places = list(book[name])
+        if not moved:
+            places += [self._flat(name, 0, 0, turned) for turned in (False, True)]
+        return any(len(rectangles([cells, [p.cell(term.index) for term in other]])) == 1 for p in places)
 
     # -- what stands there ----------------------------------------------------------------------------------------
 
@@ -393,16 +408,20 @@ class _Section:
         row, column = self.cell(0, field)
         self.sheet.blocks.append(Block(row, column, cells, "element_name", "fixed", expected, number_format="@"))
 
-    def _block(self, line: int, field: int, lines: int, fields: int, tokens_at, expected, style, form, tolerance=0.0):
+    def _block(self, line, field, lines, fields, tokens_at, expected, style, form, tolerance=0.0, items=()) -> None:
         """A block of formulas; ``tokens_at(line, field)`` and ``expected[line, field]`` count from its corner."""
+        rows, columns = (lines, fields) if self.across else (fields, lines)
+        filled = fill(
+            (lambda i, j: tokens_at(i, j)) if self.across else (lambda i, j: tokens_at(j, i)), rows, columns, NAME, True
+        )
+        self._add(line, field, filled, expected, style, form, tolerance, items)
+
+    def _add(self, line, field, filled: Filled, expected, style: str, form: str, tolerance=0.0, items=()) -> None:
+        """A block of formulas; ``expected`` and ``tolerance`` are by line and field."""
         row, column = self.cell(line, field)
         if not self.across:
             expected = expected.T
             tolerance = tolerance.T if isinstance(tolerance, np.ndarray) else tolerance
-        rows, columns = expected.shape
-        filled = fill(
-            (lambda i, j: tokens_at(i, j)) if self.across else (lambda i, j: tokens_at(j, i)), rows, columns, NAME, True
-        )
         self.sheet.blocks.append(
             Block(
                 row,
@@ -414,6 +433,7 @@ class _Section:
                 tolerance=tolerance,
                 number_format=form,
                 fills=filled.fills,
+                items=items,
             )
         )
 
@@ -456,18 +476,29 @@ class _Section:
 
         self._block(2, fields[self.name], count, len(order), nudged, expected, style, number_format(expected))
         printers: dict[int, Printer] = {}
+
+        def printer(line: int) -> Printer:
+            if line not in printers:
+                printers[line] = Printer(self._book(fields, 2 + line))
+            return printers[line]
+
         for line in self.lines:
             cells = line.cells(self.program)
-            for k, index in enumerate(self._order(line.target, line.target in self.turned)):
-                element = cells.element(index)
-
-                def tokens(i: int, j: int, element: Expr = element) -> list[Token]:
-                    if i not in printers:
-                        printers[i] = Printer(self._book(fields, 2 + i))
-                    return printers[i].tokens(element)
-
-                column = np.array([[run[index]] for run in found[line.target]])
-                self._block(2, fields[line.target] + k, count, 1, tokens, column, style, number_format(column))
+            order = self._order(line.target, line.target in self.turned)
+            try:
+                filled = fill_lines(
+                    lambda i, index, cells=cells: printer(i).tokens(cells.element(index)),
+                    count,
+                    order,
+                    cells.shape,
+                    NAME,
+                    self.across,
+                    cells.uniform,
+                )
+            except FormulaError as error:
+                raise PlanError(f"{line.text}: on the Nudge sheet {error}") from None
+            expected = np.array([[run[index] for index in order] for run in found[line.target]])
+            self._add(2, fields[line.target], filled, expected, style, number_format(expected))
 
     def _summary(self) -> None:
         """Value, losses, slopes, gradient and verdict of each line."""
@@ -558,7 +589,8 @@ class _Section:
         _, style, form = FIELDS[word]
         if word == "value":
             style = self.lesson.tensors[self.name].role + "_copy"
-        self._block(2, self.field_at[word], len(expected), 1, at, grid, style, form, spread)
+        items = tuple(element_name(self.name, index) for index in self.indices) if word == "verdict" else ()
+        self._block(2, self.field_at[word], len(expected), 1, at, grid, style, form, spread, items)
 
     def _line_book(self, line: int) -> dict[str, list[Placement]]:
         loss = self.program.loss

@@ -86,7 +86,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
         cells = line.cells(program)
         add(at[line.target], FIRST, formula(cells.element(()))(FIRST), runs[line.target], "value", "0.00########")
     moved = np.diff(runs[loss])
-    noise = 8 * EPSILON * float(np.abs(runs[loss]).max()) * max(1, len(lines))
+    noise = 32 * EPSILON * float(np.abs(runs[loss]).max()) * max(1, len(lines))
     size = lesson.steps.step
     difference = formula(Op("-", Ref(loss, ()), Ref(f"above.{loss}", ())))
     share = formula(Op("/", Ref("field.step", ()), Ref(STEP, ())))
