@@ -504,7 +504,7 @@ class _Backward:
             return self.parts[text]
 
         expression = _contracted(expression, self._shape, hoist)
-        expression = _Reuse(self.parts).visit(expression)
+        expression = _Ones().visit(_Reuse(self.parts).visit(expression))
         found = self._shape(expression)
         if shape is not None and found != shape:
             raise LanguageError(f"the rule gives {key} as {shape_text(found)}, expected {shape_text(shape)}")
@@ -564,6 +564,16 @@ class _Backward:
                 gradient = ast.Call(_name("broadcast_to"), [gradient, _tuple(shape)], [])
                 break
         return self._simplify(gradient)
+
+
+class _Ones(ast.NodeTransformer):
+    """``ones(shape)`` for a spread 1, once everything else is settled."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+        self.generic_visit(node)
+        if _is_spread(node) and _number(node.args[0]) == 1:
+            return ast.Call(_name("ones"), [node.args[1]], [])
+        return node
 
 
 class _Reuse(ast.NodeTransformer):
@@ -696,8 +706,6 @@ class _Simplifier(ast.NodeTransformer):
             case "broadcast_to", [value, shape]:
                 if self.shape(value) == tuple(size.value for size in shape.elts):
                     return value
-                if _number(value) == 1:
-                    return ast.Call(_name("ones"), [shape], [])
         return ast.Call(node.func, arguments, words)
 
     def _method(self, func: ast.Attribute, arguments: list, words: list) -> ast.AST:
@@ -720,9 +728,9 @@ class _Simplifier(ast.NodeTransformer):
     def _unspread(self, node: ast.expr, other: ast.expr) -> ast.expr:
         """``node`` without a spreading that the product with ``other`` does by itself."""
         match node:
-            case ast.Call(func=ast.Name(id="broadcast_to" | "ones"), args=[*value, shape]):
+            case ast.Call(func=ast.Name(id="broadcast_to"), args=[value, shape]):
                 if self.shape(other) == tuple(size.value for size in shape.elts):
-                    return value[0] if value else ast.Constant(1)
+                    return value
         return node
 
 
