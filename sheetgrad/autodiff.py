@@ -569,7 +569,7 @@ class _Backward:
 class _Ones(ast.NodeTransformer):
     """``ones(shape)`` for a spread 1, once everything else is settled."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if _is_spread(node) and _number(node.args[0]) == 1:
             return ast.Call(_name("ones"), [node.args[1]], [])

@@ -72,7 +72,10 @@ class Label:
 
 @dataclass
 class Sheet:
-    """One sheet: its blocks and labels, and how it is to be looked at and printed."""
+    """One sheet: its blocks and labels, and how it is to be looked at and printed.
+
+    ``sections`` are the first rows of parts that printing keeps on one page where they fit.
+    """
 
     name: str
     blocks: list[Block] = field(default_factory=list)
@@ -84,8 +87,10 @@ class Sheet:
     freeze: str | None = None
     choices: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     verdicts: list[Area] = field(default_factory=list)
+    sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     pages_wide: int = 1
+    one_page: bool = False
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

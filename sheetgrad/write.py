@@ -13,6 +13,7 @@ from openpyxl.utils import absolute_coordinate, quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas import Area, letter
@@ -163,18 +164,41 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+PAGE_WIDTH, PAGE_HEIGHT = 10.5, 7.0  # inches of A4 landscape that are printed on, with a little to spare
+INCHES_PER_CHARACTER, INCHES_PER_ROW = 0.079, 15 / 72  # of Calibri 11
+SMALLEST_SCALE = 45  # percent; what is wider is fitted to the page as it is
+
+
 def _page(target: Worksheet, sheet: Sheet) -> None:
-    """Whole landscape pages, as many as the sheet is long."""
+    """Whole landscape pages; a section is kept on one page where it fits."""
     target.page_setup.orientation = "landscape"
     target.page_setup.paperSize = target.PAPERSIZE_A4
-    target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, 0
-    target.sheet_properties.pageSetUpPr.fitToPage = True
     target.page_margins.left = target.page_margins.right = 0.4
     target.page_margins.top = target.page_margins.bottom = 0.5
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
+    last = sheet.print_columns or sheet.last_column
     if sheet.print_columns:
-        target.print_area = f"A1:{letter(sheet.print_columns)}{max(target.max_row, 1)}"
+        target.print_area = f"A1:{letter(last)}{max(target.max_row, 1)}"
+    width = sum(sheet.widths.get(column, 8.7) for column in range(1, last + 2)) * INCHES_PER_CHARACTER
+    scale = min(100, int(100 * PAGE_WIDTH / width))
+    if sheet.sections and scale >= SMALLEST_SCALE and sheet.pages_wide == 1:
+        target.page_setup.scale = scale  # Excel ignores page breaks where pages are fitted
+        _breaks(target, sheet, int(PAGE_HEIGHT / (INCHES_PER_ROW * scale / 100)))
+    else:
+        target.sheet_properties.pageSetUpPr.fitToPage = True
+        target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
+
+
+def _breaks(target: Worksheet, sheet: Sheet, rows: int) -> None:
+    """A page break before each section that would be cut by the end of its page."""
+    page = 1
+    for first, following in zip(sheet.sections, [*sheet.sections[1:], target.max_row + 1], strict=True):
+        while first >= page + rows:
+            page += rows
+        if following - 1 > page + rows and first > page + 3:
+            target.row_breaks.append(Break(id=first - 1))
+            page = first
 
 
 def _carry(book: Workbook, table: dict) -> None:

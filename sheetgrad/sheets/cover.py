@@ -14,8 +14,8 @@ from sheetgrad.sheets import gradients, nudge
 
 NAME = "Lesson"
 TEXT_COLUMN, SPAN = 2, 8
-CHARACTERS = 104  # of Calibri 11 in the merged text columns
-LINE = 15.5  # points
+CHARACTERS = 108  # of Calibri 11 in the merged text columns
+LINE = 15  # points
 TOP = 8  # the numbers to play with
 
 
@@ -26,7 +26,7 @@ def settings_places() -> dict[str, Placement]:
 
 def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) -> Sheet:
     """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total."""
-    sheet = Sheet(NAME)
+    sheet = Sheet(NAME, one_page=True)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.label(3, TEXT_COLUMN, lesson.question, "question", span=SPAN)
     sheet.heights[3] = 20 * math.ceil(len(lesson.question) / 70)
@@ -64,7 +64,7 @@ def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
         text = " ".join(paragraph.split())
         if text:
             sheet.label(row, TEXT_COLUMN, text, "text", span=SPAN)
-            sheet.heights[row] = LINE * math.ceil(len(text) / CHARACTERS) + 5
+            sheet.heights[row] = LINE * math.ceil(len(text) / CHARACTERS) + 6
             row += 1
     return row + 1
 

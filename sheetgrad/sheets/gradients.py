@@ -149,6 +149,7 @@ class _Layout:
 
     def _section(self, step: Step) -> None:
         sheet = self.result.sheet
+        sheet.sections.append(self.row)
         sheet.label(self.row, 1, str(step.number), "bar_number")
         sheet.label(self.row, FIRST_COLUMN, step.heading, "bar")
         if step.note:

@@ -191,6 +191,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
         nudged = nudge_numbers(lesson, name, indices, values)
         section = _Section(lesson, drawing, sheet, places, name, indices, values, nudged, row, across)
         section.build()
+        sheet.sections.append(row)
         verdicts += list(nudged.verdict)
         row = section.bottom + 2
     _tally(sheet, lesson, numbers, verdicts, row - 1)
