@@ -700,7 +700,7 @@ class _Simplifier(ast.NodeTransformer):
             return self._method(node.func, arguments, words)
         match node.func.id, arguments:
             case "spread", [g, a, axis, keepdims]:
-                return self.visit(self._spread(g, self.shape(a), axis.value if axis else None, keepdims.value))
+                return self.visit(self._spread(g, self.shape(a), _number(axis), keepdims.value))
             case "cut", [g, start, stop, axis]:
                 return _cut(g, _number(start), _number(stop), checked_axis(_number(axis), self.shape(g)))
             case "broadcast_to", [value, shape]:
@@ -719,7 +719,7 @@ class _Simplifier(ast.NodeTransformer):
     def _spread(self, g: ast.expr, shape: Shape, axis, keepdims: bool) -> ast.expr:
         """The gradient ``g`` of a reduction laid back over ``shape``."""
         if axis is not None and not keepdims:
-            axis = checked_axis(_number(ast.parse(str(axis), mode="eval").body), shape)
+            axis = checked_axis(axis, shape)
             if axis:
                 keys = [ast.Slice()] * axis + [ast.Constant(None)] + [ast.Slice()] * (len(shape) - axis - 1)
                 g = ast.Subscript(g, ast.Tuple(keys, ast.Load()), ast.Load())
