@@ -342,6 +342,8 @@ def broadcast_to(value, shape: Shape) -> CellArray:
 
 def concatenate(parts: Sequence, axis: int = 0) -> CellArray:
     """Arrays end to end along ``axis``."""
+    if not isinstance(parts, tuple):
+        raise ShapeError("expected concatenate((a, b), axis=0)")
     arrays = [as_cells(part) for part in parts]
     first = arrays[0]
     axis = checked_axis(axis, first.shape)

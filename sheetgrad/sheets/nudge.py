@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetgrad.autodiff import Line, run_lines
-from sheetgrad.cells import Call, Expr, Index, Num, Op, Ref, Shape, Text
+from sheetgrad.cells import Call, CellArray, Expr, Index, Num, Op, Ref, Shape, Text
 from sheetgrad.formulas import (
     Area,
     Filled,
@@ -92,14 +92,16 @@ def rounding_error(loss: float, h: float) -> float:
 
 
 def agreement(gradient, right, left, allowed) -> np.ndarray:
-    """``✓``, ``✗`` or ``kink``, as the sheet decides.
+    """``✓``, ``✗`` or ``kink``, as the sheet decides; NaN where there is no number to compare.
 
     At a kink the one-sided slopes differ and the rule's gradient is one of them or lies between: that is neither
     right nor wrong. A wrong gradient lies outside.
     """
     agree = np.abs((right + left) / 2 - gradient) <= allowed
     between = (gradient >= np.minimum(right, left) - allowed) & (gradient <= np.maximum(right, left) + allowed)
-    return np.where(agree, AGREE, np.where(between, KINK, DISAGREE))
+    verdict = np.where(agree, AGREE, np.where(between, KINK, DISAGREE)).astype(object)
+    verdict[~np.isfinite(gradient + right + left + allowed)] = np.nan  # the sheet shows the error that came before
+    return verdict
 
 
 def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[str, np.ndarray]) -> Nudged:
@@ -276,7 +278,8 @@ class _Section:
         self.lines = self.program.forward_after([name])
         self.field_at = {word: k for k, word in enumerate(FIELDS)}
         self.extra: list[tuple[str, bool]] = []  # tensors laid flat once, beside the numbers as they are
-        self.turned: set[str] = set()
+        self.turned: set[str] = set()  # nudged or computed here, and laid flat column by column
+        self.both: set[str] = set()  # laid flat a second time, in the other order
         self._settle()
 
     # -- where everything stands ----------------------------------------------------------------------------------
@@ -295,11 +298,13 @@ class _Section:
             need = self._unaligned()
             if need is None:
                 return
-            name, turned, moved = need
-            if moved:
+            name, how = need
+            if how == "turn":
                 self.turned.add(name)
+            elif how == "both":
+                self.both.add(name)
             else:
-                self.extra.append((name, turned))
+                self.extra.append((name, how == "flat turned"))
 
     def _assign(self) -> None:
         """Numbers the fields: FIELDS, the passes up and down, then the tensors that stay as they are."""
@@ -307,8 +312,9 @@ class _Section:
         self.up, self.down, self.flat = {}, {}, {}
         for book in (self.up, self.down):
             for key in (self.name, *(line.target for line in self.lines)):
-                book[key] = at
-                at += int(np.prod(self.program.shapes[key], dtype=int))
+                for copy in [key, f"{key}.again"] if key in self.both else [key]:
+                    book[copy] = at
+                    at += int(np.prod(self.program.shapes[key], dtype=int))
             at += 1
         for key in self.extra:
             self.flat[key] = at
@@ -329,10 +335,13 @@ class _Section:
         book = {key: list(places) for key, places in self.drawing.places.items()}
         for (key, turned), field in self.flat.items():
             book[key].append(self._flat(key, field, 1, turned))
-        book |= {key: [self._flat(key, field, line, key in self.turned)] for key, field in fields.items()}
+        for key in (self.name, *(line.target for line in self.lines)):
+            book[key] = [self._flat(key, fields[key], line, key in self.turned)]
+            if key in self.both:
+                book[key].append(self._flat(key, fields[f"{key}.again"], line, key not in self.turned))
         return book | {key: [place] for key, place in self.places.items() if key not in fields}
 
-    def _unaligned(self) -> tuple[str, bool, bool] | None:
+    def _unaligned(self) -> tuple[str, str] | None:
         printer = Printer(self._book(self.up, 2))
         for line in self.lines:
             cells = line.cells(self.program)
@@ -345,18 +354,23 @@ class _Section:
                 raise PlanError(f"{line.text}: {error}") from None
         return None
 
-    def _copy(self, error: Unaligned, line: Line) -> tuple[str, bool, bool]:
-        """The tensor to lay flat (or, when it is computed here, to lay in the other order)."""
+    def _copy(self, error: Unaligned, line: Line) -> tuple[str, str]:
+        """The tensor to lay in another order, and how: what stays as it is gets a flat copy (``flat``, ``flat
+        turned``); what is computed in every line is laid the other way (``turn``) or both ways (``both``)."""
         book = self._book(self.up, 2)
         for k, group in enumerate(error.groups):
             name, others = group[0].tensor, [g for n, g in enumerate(error.groups) if n != k]
-            moved = name in self.up
-            for turned in (False, True):
-                if (name in self.turned or not turned) if moved else (name, turned) in self.extra:
-                    continue
+            if name in self.up:
+                ways = [("both", name not in self.turned)] if name not in self.both else []
+                ways = [("turn", True), *ways] if name not in self.turned | self.both else ways
+            else:
+                ways = [("flat", False), ("flat turned", True)]
+                ways = [(how, turned) for how, turned in ways if (name, turned) not in self.extra]
+            for how, turned in ways:
                 trial = [self._flat(name, 0, 0, turned).cell(term.index) for term in group]
-                if all(self._in_line(trial, other, book, moved) for other in others) and len(rectangles([trial])) == 1:
-                    return name, turned, moved
+                fits = all(self._in_line(trial, other, book, name in self.up) for other in others)
+                if fits and len(rectangles([trial])) == 1:
+                    return name, how
         raise PlanError(
             f"{line.text}: {error} on the Nudge sheet; give one of them a line of its own, such as  t = x.T"
         )
@@ -387,10 +401,11 @@ class _Section:
             sheet.label(*self.cell(0, self.field_at[word]), heading, "header")
         sheet.label(*self.cell(1, 0), "as it is", "number_muted")
         for words, fields in (("+h", self.up), ("−h", self.down)):
-            for key, field in fields.items():
+            for word, field in fields.items():
+                key, again = word.removesuffix(".again"), word.endswith(".again")
                 if self.across:
                     sheet.label(self.top, self.cell(0, field)[1], f"{key} at {words}", "note_code")
-                names = [element_name(key, index) for index in self._order(key, key in self.turned)]
+                names = [element_name(key, index) for index in self._order(key, (key in self.turned) != again)]
                 self._names(field, names)
         for (key, turned), field in self.flat.items():
             self._names(field, [element_name(key, index) for index in self._order(key, turned)])
@@ -483,9 +498,10 @@ class _Section:
                 printers[line] = Printer(self._book(fields, 2 + line))
             return printers[line]
 
-        for line in self.lines:
-            cells = line.cells(self.program)
-            order = self._order(line.target, line.target in self.turned)
+        computed = [(line, line.target, line.cells(self.program)) for line in self.lines]
+        again = [(None, key, CellArray.named(key, self.program.shapes[key])) for key in sorted(self.both)]
+        for line, key, cells in computed + again:
+            order = self._order(key, (key in self.turned) != (line is None))
             try:
                 filled = fill_lines(
                     lambda i, index, cells=cells: printer(i).tokens(cells.element(index)),
@@ -497,9 +513,10 @@ class _Section:
                     cells.uniform,
                 )
             except FormulaError as error:
-                raise PlanError(f"{line.text}: on the Nudge sheet {error}") from None
-            expected = np.array([[run[index] for index in order] for run in found[line.target]])
-            self._add(2, fields[line.target], filled, expected, style, number_format(expected))
+                raise PlanError(f"{line.text if line else key}: on the Nudge sheet {error}") from None
+            expected = np.array([[run[index] for index in order] for run in found[key]])
+            field = fields[key if line else f"{key}.again"]
+            self._add(2, field, filled, expected, style, number_format(expected))
 
     def _summary(self) -> None:
         """Value, losses, slopes, gradient and verdict of each line."""
@@ -585,7 +602,7 @@ class _Section:
         def at(i: int, j: int) -> list[Token]:
             return tokens(Printer(self._line_book(2 + i)).tokens)
 
-        grid = np.array(expected, dtype=object if expected.dtype.kind == "U" else float).reshape(-1, 1)
+        grid = expected.reshape(-1, 1)
         spread = tolerance.reshape(-1, 1) if isinstance(tolerance, np.ndarray) else tolerance
         _, style, form = FIELDS[word]
         if word == "value":

@@ -38,7 +38,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
     stay = f"{' and '.join(others)} stay{'s' * (len(others) == 1)} as {'it is' if len(others) == 1 else 'they are'}. "
     sheet.label(2, 2, f"{stay if others else ''}How much does {loss} move each time?", "subtitle")
     sheet.label(4, 2, f"{name} step", "setting_name")
-    sheet.label(4, 4, "yours to change: try 0.1, then 0.000000001", "editable_note")
+    sheet.label(4, 4, "yours to change: try 0.5, then 0.00000000000001", "editable_note")
     step = np.array([[steps.step]])
     sheet.blocks.append(Block(4, 3, step.tolist(), "setting", "input", step, name=STEP, number_format="General"))
     rows = steps.rows

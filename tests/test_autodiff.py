@@ -1,0 +1,168 @@
+"""Backward lines: they read as a person writes them, and what cannot be is said with the line and the names."""
+
+import ast
+import tomllib
+
+import pytest
+
+from sheetgrad.autodiff import differentiate
+from sheetgrad.language import LanguageError, parse_lines
+from sheetgrad.rules import builtin_rules, with_own_operations
+
+
+def backward(text: str, wanted=None, **shapes) -> dict[str, str]:
+    program = differentiate(parse_lines(text), shapes, wanted or list(shapes), builtin_rules())
+    return {line.target: ast.unparse(line.expression) for line in program.backward}
+
+
+def test_a_layer_reads_as_in_the_books():
+    lines = backward(
+        "out = inp @ w + b\nloss = mse(out, targ)", ["inp", "w", "b"], inp=(4, 3), w=(3, 2), b=(2,), targ=(4, 2)
+    )
+    assert lines == {
+        "out.g": "2 * (out - targ) / 8",
+        "inp.g": "out.g @ w.T",
+        "w.g": "inp.T @ out.g",
+        "b.g": "out.g.sum(0)",
+    }
+
+
+def test_one_example_reads_as_an_outer_product():
+    lines = backward("f = x @ w + b\nloss = ((f - y) ** 2).sum()", ["x", "w", "b"], x=(3,), w=(3, 2), b=(2,), y=(2,))
+    assert lines == {"f.g": "2 * (f - y)", "x.g": "f.g @ w.T", "w.g": "x[:, None] * f.g", "b.g": "f.g"}
+
+
+def test_relu_passes_the_gradient_on_where_it_was_open():
+    assert backward("l = relu(x)\nloss = l.sum()", x=(2, 2))["x.g"] == "l.g * (x > 0)"
+
+
+def test_a_tensor_used_twice_gets_the_sum_of_both():
+    assert backward("s = x + y\nloss = s * x", x=(), y=())["x.g"] == "s + s.g"
+
+
+def test_layer_normalisation_undoes_each_broadcast():
+    lines = backward("h = x - x.mean(0)\nloss = (h * h).sum()", x=(5, 3))
+    assert lines["x.g"] == "h.g - h.g.sum(0) / 5"
+
+
+def test_a_gradient_that_nobody_asked_for_is_not_computed():
+    lines = backward("l = x @ w\nr = relu(l)\nloss = mse(r @ v, y)", ["v"], x=(4, 3), w=(3, 2), v=(2, 1), y=(4, 1))
+    assert set(lines) == {"loss_1.g", "v.g"}
+
+
+def test_a_nested_non_linear_call_gets_a_line_of_its_own():
+    program = differentiate(
+        parse_lines("out = relu(x @ w + b)\nloss = out.sum()"),
+        {"x": (4, 3), "w": (3, 2), "b": (2,)},
+        ["w"],
+        builtin_rules(),
+    )
+    assert [step.heading for step in program.steps] == ["out_1 = x @ w + b", "out = relu(out_1)", "loss = out.sum()"]
+
+
+def test_a_softmax_shows_its_steps():
+    program = differentiate(
+        parse_lines("p = softmax(z)\nloss = (p * t).sum()"), {"z": (2, 3), "t": (2, 3)}, ["z"], builtin_rules()
+    )
+    assert [line.target for line in program.steps[0].lines] == ["p_e", "p"]
+    assert program.backward[-1].text == "z.g = p * (p.g - (p.g * p).sum(axis=-1, keepdims=True))"
+
+
+def test_a_part_that_is_summed_twice_is_computed_once():
+    program = differentiate(
+        parse_lines("y = x * s * t\nloss = (y * y).sum()"), {"x": (3, 2), "s": (), "t": ()}, ["s", "t"], builtin_rules()
+    )
+    targets = [line.target for line in program.backward]
+    assert len(targets) == len(set(targets))
+
+
+BAD = [
+    ("loss = x @ w", {"x": (6, 3), "w": (4, 1)}, ["line 1", "x is 6×3 and w is 4×1", "3 ≠ 4"]),
+    ("y = x + 1\nloss = (y @ w).sum()", {"x": (6, 3), "w": (4, 1)}, ["line 2", "3 ≠ 4"]),
+    ("loss = (x + w).sum()", {"x": (6, 3), "w": (4,)}, ["3 ≠ 4"]),
+    ("loss = wieght.sum()", {"weight": (2,)}, ["wieght is not defined", "did you mean weight"]),
+    ("loss = relo(x).sum()", {"x": (2,)}, ["no operation relo", "did you mean relu"]),
+    ("x = x + 1\nloss = x.sum()", {"x": (2,)}, ["x is defined already"]),
+    ("relu = x + 1\nloss = relu.sum()", {"x": (2,)}, ["relu is an operation"]),
+    ("loss = x * 2", {"x": (2,)}, ["must be a single number", "loss is 2"]),
+    ("loss = x.sum(2)", {"x": (2, 2)}, ["no axis 2"]),
+    ("loss = x.reshape(3, 3).sum()", {"x": (2, 2)}, ["cannot be reshaped to 3×3"]),
+    ("loss = x[5].sum()", {"x": (2, 2)}, ["index"]),
+    ("loss = x[2:2].sum()", {"x": (2, 2)}, ["leaves nothing"]),
+    ("X = x + 1\nloss = X.sum()", {"x": (2,)}, ["differ only in case"]),
+    ("loss = relu(x, 1, 2).sum()", {"x": (2,)}, ["relu(a)"]),
+    ("loss = leaky_relu(x, slop=1).sum()", {"x": (2,)}, ["slop="]),
+    ("loss = concatenate(x, x).sum()", {"x": (2,)}, ["concatenate((a, b), axis=0)"]),
+    ("loss = cross_entropy(x, t)", {"x": (2, 3), "t": (4,)}, ["class numbers of 2"]),
+    ("y = x > 0\nloss = y.sum()", {"x": (2,)}, ["nothing leads from x"]),
+    ("loss = 2", {"x": (2,)}, ["nothing leads from x"]),
+]
+
+
+@pytest.mark.parametrize(("text", "shapes", "words"), BAD)
+def test_what_cannot_be_is_said_with_line_and_names(text, shapes, words):
+    with pytest.raises(LanguageError) as caught:
+        differentiate(parse_lines(text), shapes, [next(iter(shapes))], builtin_rules())
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+OUTSIDE = [
+    "loss = __import__('os').system('true')",
+    "loss = x.__class__",
+    "loss = x.dtype",
+    "loss = [x for x in y]",
+    "loss = (lambda: 1)()",
+    "loss = x if y else z",
+    "loss = x and y",
+    "loss = 'text'",
+    "loss = f'{x}'",
+    "loss = x[y]",
+    "loss = x[1.5]",
+    "loss = {1: 2}",
+    "loss = 1 < x < 2",
+    "loss = x // 2",
+    "loss = x % 2",
+    "loss = (y := x)",
+    "loss += x",
+    "loss, y = x",
+    "loss[0] = x",
+    "import os",
+    "loss = x; y = x",
+    "loss = *x",
+    "loss = " + "(" * 200 + "x" + ")" * 200,
+    "loss = " + "-" * 100 + "x",
+    "loss = 1e400",
+    "loss = " + "9" * 5000,
+    "loss = x.sum(0, True)",
+    "loss = x.sum(**y)",
+    "loss =",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", OUTSIDE)
+def test_what_is_outside_the_language_is_refused(text):
+    with pytest.raises(LanguageError):
+        differentiate(parse_lines(text), {"x": (2,)}, ["x"], builtin_rules())
+
+
+WRONG_OPERATIONS = [
+    ('[a_b]\nforward = "a.__class__"\na = "g"', "found .__class__"),
+    ('[f]\nforward = "f(a)"\na = "g"', "calls itself"),
+    ('[f]\nforward = "h(a)"\na = "g"\n[h]\nforward = "f(a)"\na = "g"', "calls itself"),
+    ('[f]\nforward = "b * 2"\nb = "g"', "expected a, then b"),
+    ('[f]\nforward = "a * k"\na = "g"', "uses k"),
+    ('[f]\nforward = "a * 2"\na = "g * q"', "uses q"),
+    ('[f]\nforward = "a * 2"', "expected a gradient"),
+    ('[f]\na = "g"', "expected forward"),
+    ('[exp]\nforward = "exp(a)"\na = "g"', "built in"),
+    ('[f]\nforward = "nothing(a)"\na = "g"', "no operation nothing"),
+    ('[f]\nforward = "y = a * 2"\na = "g"', "the last forward line is the result"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG_OPERATIONS)
+def test_a_wrong_operation_of_ones_own_is_refused_by_name(text, words):
+    with pytest.raises(LanguageError, match=r"\[ops\.") as caught:
+        with_own_operations(tomllib.loads(text))
+    assert words in str(caught.value)

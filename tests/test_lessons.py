@@ -1,0 +1,202 @@
+"""Every lesson that comes with sheetgrad: built, recalculated, compared, and looked at as a file."""
+
+import re
+
+import numpy as np
+import pytest
+from autograd import grad
+from openpyxl import load_workbook
+from openpyxl.formula import Tokenizer
+from openpyxl.utils.cell import coordinate_from_string, column_index_from_string
+
+from conftest import lesson_of, needs_libreoffice
+from sheetgrad import Lesson, build, verify
+from sheetgrad.language import evaluate, parse_lines
+from sheetgrad.layout import address
+from sheetgrad.lesson import available
+from sheetgrad.plan import make_plan
+from sheetgrad.verify import formula_cells
+from sheetgrad.write import CARRIER
+from test_derivatives import AUTOGRAD
+
+DIALECT = set(
+    "SUM SUMPRODUCT SUMSQ SUMXMY2 AVERAGE MAX MIN ABS SIGN SQRT EXP LN TANH ERF IF AND OR ROUND INDEX MATCH COUNTIF SUMIF "
+    "IFERROR".split()
+)
+WILD = """
+title = "Many operations at once"
+question = "Does it all hold together?"
+forward = '''
+h = x - x.mean(0)
+v = (h ** 2).mean(0)
+n = h / sqrt(v + 0.1) * gam + bet
+m = n.max(1)
+k = concatenate((m, bet), axis=0)
+z = (k[1:7].reshape(2, 3) @ n.T).T
+s = softmax(z)
+c = cross_entropy(z @ u, lab)
+q = t3 * 2 + bet
+r = t3 @ p
+loss = (s * z).sum() + c + (q ** 2).mean() + gelu(bet).sum() + where(gam > 0, gam, 0).sum() + tanh(r).sum() - mse(n, x)
+'''
+[tensors]
+x = {role = "input", shape = [7, 3]}
+gam = {role = "parameter", shape = [3], seed = 3}
+bet = {role = "parameter", shape = [3], seed = 4}
+u = {role = "parameter", shape = [2, 4], seed = 5}
+lab = {role = "target", values = [0, 1, 2, 3, 0, 1, 2]}
+t3 = {role = "parameter", shape = [2, 2, 3], seed = 9}
+p = {role = "constant", shape = [2, 3, 2], seed = 10}
+[nudge]
+limit = 20
+"""
+NAMES = [path.stem for path in available()] + ["wild"]
+
+
+@pytest.fixture(scope="session")
+def workbooks(tmp_path_factory):
+    """Every lesson built once: its lesson, its workbook and the report of building it."""
+    folder = tmp_path_factory.mktemp("lessons")
+    lessons = {name: Lesson.load(name) for name in NAMES[:-1]} | {"wild": lesson_of(WILD, "wild")}
+    return {
+        name: (lesson, folder / f"{name}.xlsx", build(lesson, folder / f"{name}.xlsx"))
+        for name, lesson in lessons.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lesson_builds_and_every_formula_cell_agrees_with_numpy(workbooks, name):
+    _, _, report = workbooks[name]
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == report.formula_cells > 50
+    assert report.nudges["agree"] > 0 and report.nudges["kink"] == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("engine", ["ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_another_engine_computes_the_same(workbooks, name, engine):
+    _, path, built = workbooks[name]
+    report = verify(path, engine)
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == built.formula_cells
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_equal_those_of_autograd(workbooks, name):
+    lesson, _, _ = workbooks[name]
+    found = lesson.program.run(lesson.values)
+
+    def loss(value, leaf):
+        arrays = {**lesson.values, leaf: value}
+        for line in parse_lines(lesson.forward):
+            arrays[line.name] = evaluate(line.expression, arrays, AUTOGRAD, lesson.rules)
+        return arrays[lesson.program.loss]
+
+    for leaf in lesson.gradients:
+        np.testing.assert_allclose(found[f"{leaf}.g"], grad(loss)(lesson.values[leaf], leaf), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workbook_opens_on_the_lesson_with_values_inside(workbooks, name):
+    _, path, _ = workbooks[name]
+    book, values = load_workbook(path), load_workbook(path, data_only=True)
+    assert book.sheetnames[0] == book.active.title == "Lesson"
+    assert book[CARRIER].sheet_state == "veryHidden"
+    for sheet, cell in formula_cells(book):
+        assert values[sheet][cell].value is not None, f"{sheet}!{cell} has no stored value"
+    for sheet in book.worksheets[:-1]:
+        assert sheet.page_setup.orientation == "landscape"
+        assert not sheet.protection.sheet and not sheet.sheet_view.showGridLines
+        assert sheet.max_column <= 256
+        assert [s.title for s in book.worksheets if s.sheet_view.tabSelected] in ([], ["Lesson"])
+    scheme = [v for v in book["Lesson"].data_validations.dataValidation if v.type == "list"]
+    assert scheme[0].formula1 == '"central,forward"'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_portable_dialect_is_used(workbooks, name):
+    _, path, _ = workbooks[name]
+    book = load_workbook(path)
+    for sheet, cell in formula_cells(book):
+        formula = book[sheet][cell].value
+        assert isinstance(formula, str), f"{sheet}!{cell} is an array formula"
+        called = {
+            token.value[:-1] for token in Tokenizer(formula).items if token.type == "FUNC" and token.subtype == "OPEN"
+        }
+        assert called <= DIALECT, f"{sheet}!{cell}: {called - DIALECT}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_tensor_can_be_found_by_its_defined_name(workbooks, name):
+    lesson, path, _ = workbooks[name]
+    book = load_workbook(path, data_only=True)
+    found = lesson.program.run(lesson.values)
+    for key in [*lesson.tensors, *(f"{leaf}.g" for leaf in lesson.gradients)]:
+        word = key.replace(".g", "_g") if ".g" in key else f"{key}_value"
+        ((sheet, area),) = book.defined_names[word].destinations
+        cells = book[sheet][area.replace("$", "")]
+        rows = cells if isinstance(cells, tuple) else ((cells,),)
+        shown = [cell.value for row in rows for cell in row if isinstance(cell.value, (int, float))]
+        np.testing.assert_allclose(shown, found[key].ravel(), rtol=1e-9, atol=1e-12)
+
+
+def r1c1(formula: str, row: int, column: int) -> str:
+    """The formula with its references relative to where it stands."""
+
+    def relative(match: re.Match) -> str:
+        letters, number = coordinate_from_string(match.group().replace("$", ""))
+        held_column, held_row = match.group().startswith("$"), "$" in match.group()[1:]
+        at_row = f"R{number}" if held_row else f"R[{number - row}]"
+        at_column = column_index_from_string(letters)
+        return at_row + (f"C{at_column}" if held_column else f"C[{at_column - column}]")
+
+    return re.sub(r"(?<![A-Z0-9_])\$?[A-Z]{1,3}\$?[0-9]+(?![0-9(])", relative, formula)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_fill_is_one_formula_and_a_block_is_one_fill_where_it_can_be(workbooks, name):
+    lesson, _, _ = workbooks[name]
+    for sheet in make_plan(lesson).sheets:
+        for block in sheet.blocks:
+            if block.kind != "formula":
+                continue
+            covered = 0
+            for fill in block.fills:
+                forms = {
+                    r1c1(block.cells[i][j], block.row + i, block.column + j)
+                    for i in range(fill.down, fill.down + fill.rows)
+                    for j in range(fill.right, fill.right + fill.columns)
+                }
+                assert len(forms) == 1, f"{sheet.name}!{address(block.row, block.column)}: {forms}"
+                covered += fill.rows * fill.columns
+            assert covered == block.rows * block.columns
+
+
+def test_a_workbook_is_the_same_each_time(workbooks):
+    lesson, _, _ = workbooks["mlp"]
+    one, other = make_plan(lesson), make_plan(Lesson.load("mlp"))
+    assert [[b.cells for b in s.blocks] for s in one.sheets] == [[b.cells for b in s.blocks] for s in other.sheets]
+
+
+def test_a_lesson_survives_the_way_through_plain_data(workbooks):
+    for lesson, _, _ in workbooks.values():
+        again = Lesson.from_table(lesson.to_table(), lesson.name, "again")
+        assert again.to_table() == lesson.to_table()
+        assert [line.text for line in again.program.backward] == [line.text for line in lesson.program.backward]
+
+
+def test_a_large_lesson_nudges_a_spread_out_sample_and_says_so(tmp_path):
+    text = """
+    title = "Wide"
+    question = "How many?"
+    forward = "loss = mse(x @ w, y)"
+    tensors.x = {role = "input", shape = [20, 10]}
+    tensors.w = {role = "parameter", shape = [10, 3], seed = 1}
+    tensors.y = {role = "target", shape = [20, 3], seed = 2}
+    nudge.limit = 24
+    """
+    lesson = lesson_of(text, "wide")
+    report = build(lesson, tmp_path / "wide.xlsx")
+    assert report.ok and sum(report.nudges.values()) <= 24
+    said = [label.text for label in make_plan(lesson).sheet("Nudge").labels if "sample" in label.text]
+    assert said == [f"a spread-out sample: {sum(report.nudges.values())} of 230 numbers"]

@@ -1,0 +1,211 @@
+"""Verification: honest changes pass, damage is named."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from conftest import LAYER, lesson_of, needs_libreoffice
+from sheetgrad import Lesson, WorkbookError, build, verify
+from sheetgrad.layout import address
+from sheetgrad.plan import make_plan
+
+
+def cell_of(lesson: Lesson, name: str, kind: str) -> tuple[str, str]:
+    """The first cell of a tensor's block: (sheet, cell)."""
+    for sheet in make_plan(lesson).sheets:
+        for block in sheet.blocks:
+            if block.name == name and block.kind == kind:
+                return sheet.name, address(block.row, block.column)
+    raise AssertionError(f"no {kind} block of {name}")
+
+
+def change(path: Path, at: tuple[str, str], value) -> None:
+    book = load_workbook(path)
+    sheet, cell = at
+    book[sheet][cell] = value
+    book.save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x", 2.5), ("w", -1.25), ("b", 0.75), ("y", 3), ("nudge.h", 0.001), ("nudge.scheme", "forward")],
+)
+def test_changed_numbers_verify(book, layer, name, value):
+    change(book, cell_of(layer, name, "input"), value)
+    report = verify(book)
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == report.formula_cells
+
+
+def test_an_input_that_is_itself_a_formula_is_taken_as_its_value(book, layer):
+    change(book, cell_of(layer, "x", "input"), "=1/3")
+    report = verify(book)
+    assert report.ok and report.formula_cells == report.checked_cells + 1
+
+
+@needs_libreoffice
+def test_a_workbook_saved_by_libreoffice_verifies(built, tmp_path):
+    profile = (tmp_path / "profile").as_uri()
+    call = [
+        "soffice",
+        f"-env:UserInstallation={profile}",
+        "--headless",
+        "--convert-to",
+        "xlsx",
+        "--outdir",
+        str(tmp_path),
+        str(built),
+    ]
+    subprocess.run(call, check=True, capture_output=True, timeout=120)
+    for engine in ("formualizer", "cached"):
+        report = verify(tmp_path / built.name, engine)
+        assert report.ok, report.mismatches[:3]
+        assert report.checked_cells == report.formula_cells
+
+
+def test_one_changed_formula_is_named_with_what_it_was(book, layer):
+    sheet, cell = cell_of(layer, "w.g", "formula")
+    before = load_workbook(book)[sheet][cell].value
+    change(book, (sheet, cell), before + "*2")
+    report = verify(book)
+    assert not report.ok
+    assert f"{sheet}!{cell}: formula changed: {before}*2 was {before}" in map(str, report.mismatches)
+
+
+def test_a_number_typed_over_a_formula_is_named(book, layer):
+    at = cell_of(layer, "out", "formula")
+    change(book, at, 1.5)
+    report = verify(book)
+    assert not report.ok and report.checked_cells == report.formula_cells == verify_cells(layer) - 1
+    assert str(report.mismatches[0]).startswith(f"{at[0]}!{at[1]}: 1.5 typed over the formula =")
+
+
+def verify_cells(lesson: Lesson) -> int:
+    return sum(sheet.formula_count for sheet in make_plan(lesson).sheets)
+
+
+def test_a_changed_label_that_formulas_read_is_named(book, layer):
+    block = next(b for b in make_plan(layer).sheet("Nudge").blocks if b.kind == "fixed" and b.style == "number")
+    at = address(block.row, block.column)
+    change(book, ("Nudge", at), "w[9,9]")
+    report = verify(book)
+    assert not report.ok
+    assert any(f"Nudge!{at}: 'w[9,9]' stands where" in str(m) for m in report.mismatches)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("x", "many", "an input is not a number"),
+        ("x", None, "an input is not a number"),
+        ("nudge.h", 0, "a number above 0"),
+        ("nudge.h", -1, "a number above 0"),
+        ("nudge.scheme", "sideways", "central or forward"),
+    ],
+)
+def test_an_input_that_cannot_be_used_is_named(book, layer, name, value, words):
+    at = cell_of(layer, name, "input")
+    change(book, at, value)
+    report = verify(book)
+    assert not report.ok
+    assert f"{at[0]}!{at[1]}" in str(report.mismatches[0]) and words in str(report.mismatches[0])
+
+
+def test_other_spellings_of_a_formula_are_the_same_formula(book, layer):
+    at = cell_of(layer, "loss", "formula")
+    before = load_workbook(book)[at[0]][at[1]].value
+    change(book, at, before.lower().replace("=", "= ").replace(",", " , "))
+    assert verify(book).ok
+
+
+def test_a_formula_of_the_students_own_is_left_alone_and_counted(book):
+    change(book, ("Lesson", "N40"), "=1+1")
+    report = verify(book)
+    assert report.ok and report.formula_cells == report.checked_cells + 1
+
+
+def test_a_missing_sheet_is_named(book):
+    whole = load_workbook(book)
+    del whole["Nudge"]
+    whole.save(book)
+    assert any("the sheet is missing" in str(m) for m in verify(book).mismatches)
+
+
+def test_a_wrong_rule_cannot_hide(tmp_path):
+    wrong = LAYER + '[ops.relu]\nforward = "maximum(a, 0)"\na = "g * (a > 0) * 1.01"\n'
+    report = build(lesson_of(wrong), tmp_path / "wrong.xlsx")
+    assert not report.ok and not report.mismatches  # the sheet is what NumPy says; the nudges contradict both
+    assert report.nudges["disagree"] == len(report.disagreeing) > 0
+    assert report.disagreeing[0].startswith("x[")
+
+
+def test_a_kink_is_neither_right_nor_wrong(tmp_path):
+    text = """
+    title = "Corner"
+    question = "What is the slope of a corner?"
+    forward = "a = relu(z)\\nloss = a * 3 + abs(z)"
+    tensors.z = {role = "input", values = 0.0}
+    """
+    report = build(lesson_of(text), tmp_path / "corner.xlsx")
+    assert report.ok and report.nudges == {"agree": 0, "disagree": 0, "kink": 1}
+
+
+def test_where_numpy_has_no_number_the_sheet_must_show_an_error(tmp_path):
+    text = """
+    title = "Logarithm"
+    question = "What of a negative number?"
+    forward = "loss = log(x).sum()"
+    tensors.x = {role = "input", values = [1.0, 2.0]}
+    """
+    lesson = lesson_of(text)
+    path = tmp_path / "log.xlsx"
+    assert build(lesson, path).ok
+    change(path, cell_of(lesson, "x", "input"), -1.0)
+    report = verify(path)
+    assert not report.mismatches, report.mismatches[:3]
+    assert report.nudges["agree"] < 2 and not report.ok
+
+
+def damaged(kind: str, built: Path, folder: Path) -> Path:
+    path = folder / "given.xlsx"
+    match kind:
+        case "truncated":
+            path.write_bytes(built.read_bytes()[:3000])
+        case "text":
+            path.write_text("not a workbook")
+        case "empty":
+            path.write_bytes(b"")
+        case "folder":
+            path.mkdir()
+        case "foreign":
+            Workbook().save(path)
+        case "lesson damaged":
+            shutil.copy(built, path)
+            change(path, ("_sheetgrad", "A1"), '{"name": "x", "lesson": {"title": 3}}')
+        case "lesson cut":
+            shutil.copy(built, path)
+            change(path, ("_sheetgrad", "A1"), '{"name": "x", "les')
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "truncated", "text", "empty", "folder", "foreign", "lesson damaged", "lesson cut"]
+)
+def test_what_is_not_a_workbook_of_ours_is_refused_in_one_line(kind, built, tmp_path):
+    path = damaged(kind, built, tmp_path)
+    with pytest.raises(WorkbookError) as caught:
+        verify(path)
+    assert "given.xlsx" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_report_is_plain_data(built):
+    data = json.loads(json.dumps(verify(built).as_dict()))
+    assert {"workbook", "engine", "ok", "formula_cells", "checked_cells", "tensors", "nudges", "mismatches"} <= set(
+        data
+    )
+    assert {"name", "cells", "max_abs_error", "max_rel_error", "ok"} <= set(data["tensors"][0])
+    assert set(data["nudges"]) == {"agree", "disagree", "kink"}
