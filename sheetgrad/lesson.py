@@ -197,7 +197,7 @@ KEYS = {
 
 def _place(message: str) -> str:
     """Messages of the language start with their line; here it becomes a line of the template's forward pass."""
-    return f"forward {message}" if message.startswith("line ") else message
+    return f"forward {message}" if message.startswith(("line ", "no line ")) else message
 
 
 def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
@@ -212,10 +212,11 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     used = {name for line in lines for name in mentioned(line.expression)}
     entries = _table(table, "tensors")
     tensors = {key: _tensor(key, entry, folder) for key, entry in entries.items()}
+    unknown = used - set(tensors) - {line.name for line in lines}
     for key in tensors:
         if key in rules:
             raise LessonError(f"[tensors.{key}]: {key} is an operation; give the tensor another name")
-        if key not in used:
+        if key not in used and not unknown:
             raise LessonError(f"[tensors.{key}]: no forward line uses {key}{closest(key, used - set(tensors))}")
     _twins(tensors)
     shapes = {key: tensor.values.shape for key, tensor in tensors.items()}

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 from autograd import grad
+from conftest import lesson_of, needs_libreoffice
 from openpyxl import load_workbook
 from openpyxl.formula import Tokenizer
-from openpyxl.utils.cell import coordinate_from_string, column_index_from_string
+from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
+from test_derivatives import AUTOGRAD
 
-from conftest import lesson_of, needs_libreoffice
 from sheetgrad import Lesson, build, verify
 from sheetgrad.language import evaluate, parse_lines
 from sheetgrad.layout import address
@@ -17,11 +18,33 @@ from sheetgrad.lesson import available
 from sheetgrad.plan import make_plan
 from sheetgrad.verify import formula_cells
 from sheetgrad.write import CARRIER
-from test_derivatives import AUTOGRAD
 
 DIALECT = set(
-    "SUM SUMPRODUCT SUMSQ SUMXMY2 AVERAGE MAX MIN ABS SIGN SQRT EXP LN TANH ERF IF AND OR ROUND INDEX MATCH COUNTIF SUMIF "
-    "IFERROR".split()
+    [
+        "SUM",
+        "SUMPRODUCT",
+        "SUMSQ",
+        "SUMXMY2",
+        "AVERAGE",
+        "MAX",
+        "MIN",
+        "ABS",
+        "SIGN",
+        "SQRT",
+        "EXP",
+        "LN",
+        "TANH",
+        "ERF",
+        "IF",
+        "AND",
+        "OR",
+        "ROUND",
+        "INDEX",
+        "MATCH",
+        "COUNTIF",
+        "SUMIF",
+        "IFERROR",
+    ]
 )
 WILD = """
 title = "Many operations at once"

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import LAYER, lesson_of, needs_libreoffice
 from openpyxl import Workbook, load_workbook
 
-from conftest import LAYER, lesson_of, needs_libreoffice
 from sheetgrad import Lesson, WorkbookError, build, verify
 from sheetgrad.layout import address
 from sheetgrad.plan import make_plan

@@ -1,0 +1,210 @@
+"""The command line: what it writes, what it says, and its exit status. Bad input is one line and status 2."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import LAYER
+from openpyxl import Workbook, load_workbook
+
+GOOD = """
+title = "T"
+question = "Q?"
+forward = "loss = x * w"
+[tensors.x]
+role = "input"
+values = 1.5
+[tensors.w]
+role = "parameter"
+values = 2.0
+"""
+
+
+def sheetgrad(*arguments, cwd):
+    """Runs the command as a user does."""
+    call = [sys.executable, "-c", "from sheetgrad.cli import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def assert_refused(done, *words):
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_list_shows_every_lesson_with_its_question_from_any_folder(tmp_path):
+    done = sheetgrad("list", cwd=tmp_path)
+    assert done.returncode == 0
+    order = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    assert order == ["nudge-x", "chain-rule", "neuron", "linear-layer", "mini-batch", "mlp"]
+    assert "Where does out.g come from?" in done.stdout
+
+
+def test_build_without_a_name_builds_all_lessons_into_workbooks(tmp_path):
+    done = sheetgrad("build", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "workbooks").glob("*.xlsx"))) == done.stdout.count("✓ workbooks") == 6
+    assert not [p for p in (tmp_path / "workbooks").iterdir() if p.name.startswith(".")]
+
+
+def test_new_writes_a_template_that_builds_and_is_not_overwritten(tmp_path):
+    assert sheetgrad("new", "mine", cwd=tmp_path).returncode == 0
+    done = sheetgrad("build", "mine.toml", "-o", "here", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "here" / "mine.xlsx").exists()
+    assert_refused(sheetgrad("new", "mine", cwd=tmp_path), "mine.toml", "exists")
+    assert_refused(sheetgrad("new", "../mine/x y", cwd=tmp_path), "plain name")
+
+
+def test_verify_prints_a_table_for_people_and_json_for_programs(book, tmp_path):
+    shown = sheetgrad("verify", book, cwd=tmp_path)
+    assert shown.returncode == 0 and "w.g" in shown.stdout and "✓" in shown.stdout
+    done = sheetgrad("verify", book, "--engine", "formualizer", "--engine", "ironcalc", "--json", cwd=tmp_path)
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [report["engine"] for report in reports] == ["formualizer", "ironcalc"]
+    assert all(report["ok"] and report["checked_cells"] == report["formula_cells"] for report in reports)
+
+
+def test_a_changed_formula_is_status_1_and_named(book, tmp_path):
+    whole = load_workbook(book)
+    sheet = whole["Gradients"]
+    cell = next(c for row in sheet.iter_rows() for c in row if c.data_type == "f")
+    before, cell.value = cell.value, "=1"
+    whole.save(book)
+    done = sheetgrad("verify", book, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"Gradients!{cell.coordinate}: formula changed: =1 was {before}" in done.stdout
+
+
+def test_a_wrong_rule_is_status_1_and_says_which_gradients(tmp_path):
+    wrong = '[ops.mse]\nforward = "((a - b) ** 2).mean()"\na = "g * 2 * (a - b)"\n'
+    (tmp_path / "wrong.toml").write_text(LAYER + wrong)
+    done = sheetgrad("build", "wrong.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the rule's gradient disagrees with the nudge: x[1,1]" in done.stdout
+
+
+def test_an_existing_file_is_replaced_only_when_it_is_the_same_lesson(tmp_path):
+    (tmp_path / "one.toml").write_text(GOOD)
+    (tmp_path / "two.toml").write_text(GOOD)
+    target = tmp_path / "workbooks" / "one.xlsx"
+    assert sheetgrad("build", "one.toml", cwd=tmp_path).returncode == 0
+    assert sheetgrad("build", "one.toml", cwd=tmp_path).returncode == 0
+    assert sheetgrad("build", "two.toml", cwd=tmp_path).returncode == 0
+    (tmp_path / "workbooks" / "two.xlsx").replace(target)
+    assert_refused(sheetgrad("build", "one.toml", cwd=tmp_path), "one.xlsx", "another lesson, two", "--force")
+    Workbook().save(target)
+    before = target.read_bytes()
+    assert_refused(sheetgrad("build", "one.toml", cwd=tmp_path), "one.xlsx", "not made by sheetgrad", "--force")
+    assert target.read_bytes() == before
+    assert sheetgrad("build", "one.toml", "--force", cwd=tmp_path).returncode == 0
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "one.toml").write_text(GOOD)
+    (tmp_path / "file").write_text("in the way")
+    assert_refused(sheetgrad("build", "one.toml", "-o", "file", cwd=tmp_path), "cannot be written")
+
+
+def test_files_that_are_no_workbooks_are_refused(tmp_path):
+    (tmp_path / "broken.xlsx").write_bytes(b"PK\x03\x04 broken")
+    Workbook().save(tmp_path / "foreign.xlsx")
+    assert_refused(sheetgrad("verify", "broken.xlsx", cwd=tmp_path), "broken.xlsx")
+    assert_refused(sheetgrad("verify", "missing.xlsx", cwd=tmp_path), "missing.xlsx", "no such file")
+    assert_refused(sheetgrad("verify", "foreign.xlsx", cwd=tmp_path), "not made by sheetgrad")
+
+
+def test_an_unknown_engine_or_lesson_is_refused_with_what_there_is(book, tmp_path):
+    assert_refused(sheetgrad("verify", book, "--engine", "abacus", cwd=tmp_path), "abacus", "formualizer")
+    assert_refused(sheetgrad("build", "mpl", cwd=tmp_path), "mpl", "did you mean mlp")
+    assert_refused(sheetgrad("build", "none.toml", cwd=tmp_path), "none.toml", "no such file")
+
+
+def test_text_that_looks_like_a_formula_or_markup_stays_text(tmp_path):
+    text = GOOD.replace('"T"', '"=1+1"').replace('"Q?"', '"[bold]why[/]?"')
+    (tmp_path / "sly.toml").write_text(text)
+    assert sheetgrad("build", "sly.toml", cwd=tmp_path).returncode == 0
+    book = load_workbook(tmp_path / "workbooks" / "sly.xlsx")
+    title = next(c for c in book["Lesson"]["B"] if c.value == "=1+1")
+    assert title.data_type == "s"
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+BAD = [
+    ("title = ", ["not a TOML file"]),
+    ("\x00", ["not a TOML file"]),
+    (replaced('title = "T"', ""), ["title is missing"]),
+    (replaced('title = "T"', "title = 3"), ["title", "text"]),
+    (replaced('question = "Q?"', ""), ["question is missing"]),
+    (replaced('forward = "loss = x * w"', ""), ["forward is missing"]),
+    (replaced('forward = "loss = x * w"', 'forward = ""'), ["forward", "no line found"]),
+    (replaced("loss = x * w", "loss = x * v"), ["v is not defined"]),
+    (replaced("loss = x * w", "loss = x w"), ["forward line 1", "not a line of NumPy"]),
+    (replaced("loss = x * w", "x * w"), ["forward line 1", "name = expression"]),
+    (replaced("loss = x * w", "loss = open('f')"), ["forward line 1", "expected a number"]),
+    (replaced("loss = x * w", "loss = x.real * w"), ["forward line 1", ".real"]),
+    (replaced("loss = x * w", "w = x * w"), ["forward line 1", "w is defined already"]),
+    (replaced("loss = x * w", "loss = sigmod(x) * w"), ["forward line 1", "did you mean sigmoid"]),
+    (replaced("loss = x * w", "loss = x"), ["[tensors.w]", "no forward line uses w"]),
+    (replaced("loss = x * w", "loss = log(-x) * w"), ["not a finite number"]),
+    (replaced("values = 2.0", "values = [[1, 2], [3]]"), ["[tensors.w]", "equally many"]),
+    (replaced("values = 2.0", 'values = "two"'), ["[tensors.w]", "values"]),
+    (replaced("values = 2.0", "values = nan"), ["[tensors.w]", "finite"]),
+    (replaced("values = 2.0", "values = []"), ["[tensors.w]", "found shape [0]"]),
+    (replaced("values = 2.0", "values = [1.0, 2.0]"), ["forward line 1", "single number"]),
+    (replaced("values = 2.0", ""), ["[tensors.w]", "expected exactly one"]),
+    (replaced("values = 2.0", "values = 2.0\nshape = [2]"), ["[tensors.w]", "values and shape"]),
+    (replaced("values = 2.0", "shape = [0]"), ["[tensors.w]", "shape"]),
+    (replaced("values = 2.0", "shape = [100000, 100000]"), ["[tensors.w]", "at most"]),
+    (replaced("values = 2.0", 'shape = []\nrandom = "odd"'), ["[tensors.w]", "normal, uniform or kaiming"]),
+    (replaced("values = 2.0", "shape = []\nseed = -1"), ["[tensors.w]", "seed"]),
+    (replaced("values = 2.0", 'csv = "../secret.csv"'), ["[tensors.w]", "own folder"]),
+    (replaced("values = 2.0", 'csv = "/etc/passwd"'), ["[tensors.w]", "own folder"]),
+    (replaced("values = 2.0", 'csv = "none.csv"'), ["[tensors.w]", "none.csv"]),
+    (replaced("values = 2.0", 'csv = "data.csv"\ncolumns = ["legnth"]'), ["no 'legnth'", "did you mean length"]),
+    (replaced("values = 2.0", 'csv = "data.csv"\nrows = [9]'), ["rows", "from 1 to 2"]),
+    (replaced("values = 2.0", 'csv = "data.csv"\ncolumns = ["kind"]'), ["row 1, kind", "expected a number"]),
+    (replaced('role = "parameter"', 'role = "weight"'), ["[tensors.w]", "expected one of input, parameter"]),
+    (replaced('role = "parameter"', 'rule = "parameter"'), ["[tensors.w]", "did you mean role"]),
+    (
+        replaced("[tensors.w]", "[tensors.W]").replace("x * w", "x * W * w")
+        + "[tensors.w]\nrole = 'input'\nvalues = 1",
+        ["only in case"],
+    ),
+    (replaced("[tensors.w]", "[tensors.relu]").replace("x * w", "x * relu"), ["relu is an operation"]),
+    (replaced("[tensors.w]", '[tensors."a b"]'), ["plain name"]),
+    (GOOD.replace('"Q?"', '"Q?"\ngradients = ["v"]'), ["gradients", "v is not one of the tensors"]),
+    (GOOD.replace('"Q?"', '"Q?"\ngradients = []'), ["gradients"]),
+    (GOOD.replace('"Q?"', '"Q?"\ncolour = "red"'), ["colour is not a known key"]),
+    (GOOD.replace('"input"', '"constant"').replace('"parameter"', '"target"'), ["none is an input or a parameter"]),
+    (GOOD + "[nudge]\nstep = 0", ["[nudge] step"]),
+    (GOOD + '[nudge]\nscheme = "both"', ["[nudge] scheme", "central or forward"]),
+    (GOOD + "[nudge]\nlimit = 0", ["[nudge] limit"]),
+    (GOOD + '[steps]\nnumber = "z"', ["[steps] number", "x, w"]),
+    (GOOD + "[ops.f]\nforward = 3", ["[ops.f]", "expected forward"]),
+    (GOOD + "[[tensors.q]]\nrole = 'input'", ["[tensors.q]", "expected a table"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_a_bad_template_is_refused_in_one_line(text, words, tmp_path):
+    (tmp_path / "data.csv").write_text("length,kind\n1.5,rose\n2.5,lily\n")
+    (tmp_path / "bad.toml").write_text(text)
+    done = sheetgrad("build", "bad.toml", cwd=tmp_path)
+    assert_refused(done, "bad.toml", *words)
+    assert not list(tmp_path.glob("workbooks/*"))
+
+
+def test_every_command_teaches_with_help(tmp_path):
+    for command in ("build", "verify", "list", "new"):
+        done = sheetgrad(command, "--help", cwd=tmp_path)
+        assert done.returncode == 0 and re.search(r"[a-z]{4}", done.stdout)
