@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -52,12 +53,6 @@ class Line:
         """The tensors that the expression names, in the order of reading, each once."""
         return tuple(dict.fromkeys(mentioned(self.expression)))
 
-    def cells(self, program: Program) -> CellArray:
-        """The line read over cells."""
-        arrays = {key: CellArray.named(key, program.shapes[key]) for key in self.operands}
-        value = evaluate(self.expression, arrays, CELLS, program.rules)
-        return CELLS["broadcast_to"](value, self.shape)
-
 
 @dataclass(frozen=True)
 class Step:
@@ -97,6 +92,14 @@ class Program:
     @property
     def forward(self) -> tuple[Line, ...]:
         return tuple(line for step in self.steps for line in step.lines)
+
+    @cached_property
+    def cells(self) -> Mapping[str, CellArray]:
+        """Every line read over cells, by its target."""
+        arrays = {key: CellArray.named(key, shape) for key, shape in self.shapes.items()}
+        lines = (*self.forward, *self.backward)
+        values = {line.target: evaluate(line.expression, arrays, CELLS, self.rules) for line in lines}
+        return {line.target: CELLS["broadcast_to"](values[line.target], line.shape) for line in lines}
 
     def run(self, numbers: Mapping[str, np.ndarray], functions=NUMBERS) -> dict[str, np.ndarray]:
         """Every tensor and every gradient by name, on numbers."""

@@ -128,6 +128,7 @@ class CellArray:
         self.shape = tuple(shape)
         self.uniform = uniform
         self._rule = rule
+        self._made: dict[Index, Expr] = {}
 
     @classmethod
     def named(cls, name: str, shape: Shape) -> CellArray:
@@ -143,8 +144,10 @@ class CellArray:
         return math.prod(self.shape)
 
     def element(self, index: Index) -> Expr:
-        """The expression of one element."""
-        return self._rule(index)
+        """The expression of one element; made once."""
+        if index not in self._made:
+            self._made[index] = self._rule(index)
+        return self._made[index]
 
     # -- element by element ---------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 from openpyxl.utils import get_column_letter, quote_sheetname
 
 from sheetgrad.cells import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Shape, Text
@@ -323,13 +324,8 @@ def fill(
         return made[i, j]
 
     steps = _even_steps(lambda _, index: at(*index), 1, (rows, columns)) if uniform else None
-    shapes = (
-        [Fill(0, 0, rows, columns)],
-        [Fill(i, 0, 1, columns) for i in range(rows)],
-        [Fill(0, j, rows, 1) for j in range(columns)],
-        [Fill(i, j, 1, 1) for i in range(rows) for j in range(columns)],
-    )
-    for fills in shapes:
+    for height, width in ((rows, columns), (1, columns), (rows, 1), (1, 1)):
+        fills = [Fill(i, j, height, width) for i in range(0, rows, height) for j in range(0, columns, width)]
         templates = []
         for part in fills:
             one = _template_by_steps(steps, part, (rows, columns)) if steps else _template(at, part, (rows, columns))
@@ -438,8 +434,10 @@ def _texts_by_steps(parts: list[Step], lines: int, elements, sheet: str, across:
     pattern = "".join(pieces)
     _check_limits(pattern % tuple(letter(s) if c else s for c, s, _, _ in marks))
     runs = []
-    for index in elements:
-        starts = [s + sum(i * m for i, m in zip(index, axes, strict=True)) for _, s, _, axes in marks]
+    first = np.array([start for _, start, _, _ in marks], dtype=int)
+    axes = np.array([axes for _, _, _, axes in marks], dtype=int).reshape(len(marks), -1)
+    order = np.array(elements, dtype=int).reshape(len(elements), -1)
+    for starts in (first + order @ axes.T).tolist():
         run = []
         for line in range(lines):
             values = [
@@ -546,9 +544,30 @@ def _moved(template: Template, i: int, j: int) -> list[Token]:
 def _written(fills, templates, rows: int, columns: int, sheet: str) -> list[list[str]]:
     grid: list[list[str]] = [[""] * columns for _ in range(rows)]
     for part, template in zip(fills, templates, strict=True):
+        if part.rows == part.columns == 1:
+            grid[part.down][part.right] = _text(template, sheet)
+            continue
         for i, row in enumerate(_texts(template, part.rows, part.columns, sheet)):
             grid[part.down + i][part.right : part.right + part.columns] = row
     return grid
+
+
+def _text(template: Template, sheet: str) -> str:
+    """The text of a single cell, with nothing held fast but what its fill holds."""
+    pieces = ["="]
+    for part in template:
+        if isinstance(part, str):
+            pieces.append(part)
+            continue
+        area, (top, left, bottom, right) = part
+        if area.sheet != sheet:
+            pieces.append(prefix(area.sheet))
+        pieces.append(f"{'' if left else '$'}{letter(area.left)}{'' if top else '$'}{area.top}")
+        if (area.top, area.left) != (area.bottom, area.right):
+            pieces.append(f":{'' if right else '$'}{letter(area.right)}{'' if bottom else '$'}{area.bottom}")
+    text = "".join(pieces)
+    _check_limits(text)
+    return text
 
 
 def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list[str]]:
@@ -590,6 +609,8 @@ def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list
 def _check_limits(text: str) -> None:
     if len(text) > LONGEST:
         raise FormulaError(f"its formula has {len(text)} characters, Excel reads {LONGEST}; split the line in two")
+    if text.count("(") <= DEEPEST:
+        return
     depth = deepest = 0
     for character in text:
         depth += (character == "(") - (character == ")")

@@ -101,12 +101,18 @@ def verify(path: str | Path, engine: str = "formualizer") -> Report:
     changed, problems = _with_present_numbers(lesson, plan, found)
     if changed is not None:
         plan = make_plan(changed)
-    checker = _Checker(plan, book, found)
     if problems:
+        checker = _Checker(plan, book, found)
         checker.mismatches += problems
-    else:
-        checker.run()
-    return checker.report(str(path), lesson.name, engine)
+        return checker.report(str(path), lesson.name, engine)
+    return compare(plan, book, found, str(path), lesson.name, engine)
+
+
+def compare(plan: Plan, book: Workbook, found: Values, workbook: str, lesson: str, engine: str) -> Report:
+    """Compares every formula and value of an opened workbook with a plan; the last three are for the report."""
+    checker = _Checker(plan, book, found)
+    checker.run()
+    return checker.report(workbook, lesson, engine)
 
 
 def open_workbook(path: Path) -> Workbook:

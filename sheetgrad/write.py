@@ -29,7 +29,7 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
     """Writes the workbook to ``path``. ``lesson_table`` is what it carries to prove itself by."""
     book = Workbook()
     book.remove(book.active)
-    styles = _Styles(book)
+    styles = Styles(book)
     for sheet in plan.sheets:
         _write_sheet(book.create_sheet(sheet.name), sheet, styles)
     for name, area in plan.names.items():
@@ -42,7 +42,7 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
     book.save(path)
 
 
-class _Styles:
+class Styles:
     """One named style a role and number format; its cells share the style's record."""
 
     def __init__(self, book: Workbook):
@@ -86,7 +86,7 @@ class _Styles:
         return named
 
 
-def _write_sheet(target: Worksheet, sheet: Sheet, styles: _Styles) -> None:
+def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     for block in sheet.blocks:
         record = styles.record(block.style, block.number_format)
         formula = block.kind == "formula"

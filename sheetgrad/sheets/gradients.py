@@ -98,7 +98,7 @@ def _unaligned(program: Program, drawing: Drawing) -> str | None:
     for item in drawing.drawn:
         if item.line is None:
             continue
-        cells = item.line.cells(program)
+        cells = program.cells[item.key]
         printer = Printer(drawing.book(item.step))
         try:
             for corner in {(0,) * cells.ndim, tuple(n - 1 for n in cells.shape)}:
@@ -304,7 +304,7 @@ def _captions(layout: _Layout, name: str, purpose: str, line: Line | None) -> li
         return wrapped(note, 3, most=4) if note else []
     if line is None:
         return []
-    cells = line.cells(layout.program)
+    cells = layout.program.cells[line.target]
     first = cells.element((0,) * cells.ndim)
     if isinstance(first, Ref):
         return []
@@ -374,7 +374,7 @@ def lie(program: Program) -> dict[str, str]:
             votes.setdefault(root(vectors[0]), "column" if axes[0] == 0 else "row")
 
     for line in program.forward:
-        cells = line.cells(program)
+        cells = program.cells[line.target]
         origin = (0,) * cells.ndim
         first = cells.element(origin)
         for axis, size in enumerate(cells.shape):
@@ -477,7 +477,7 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, ro
         if item.purpose == "given":
             blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **common))
             continue
-        cells = item.line.cells(lesson.program) if item.line else CellArray.named(item.key, shape)
+        cells = lesson.program.cells[item.key] if item.line else CellArray.named(item.key, shape)
         book = drawing.book(item.step) if item.line else drawing.places
         filled = _filled(cells, index, grid.shape, place, Printer(book), item)
         blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **common))

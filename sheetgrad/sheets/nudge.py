@@ -196,7 +196,8 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
         sheet.sections.append(row)
         verdicts += list(nudged.verdict)
         row = section.bottom + 2
-    _tally(sheet, lesson, numbers, verdicts, row - 1)
+    first, last = (2 + list(FIELDS).index("verdict"),) * 2 if across else (2, sheet.last_column)
+    _tally(sheet, lesson, numbers, verdicts, Area(NAME, TOP, first, row - 1, last))
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
         raise PlanError(f"Nudge: {last} columns, at most {MOST_SHEET_COLUMNS}; lower [nudge] limit")
@@ -236,12 +237,11 @@ def _formula(sheet: Sheet, row, column, expression: Expr, printer: Printer, expe
     )
 
 
-def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Sequence[str], bottom: int) -> None:
+def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Sequence[str], table: Area) -> None:
     """How many agree, and how many stand at a kink: counted live over the whole table."""
     total = sum(len(indices) for indices in numbers.values())
     program = lesson.program
     every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in program.requested)
-    table = Area(NAME, TOP, 2, bottom, sheet.last_column)
     for row, (word, sign, style) in enumerate(
         (("agree", AGREE, "agree"), ("at a kink", KINK, "kink"), ("disagree", DISAGREE, "disagree")), 3
     ):
@@ -344,7 +344,7 @@ class _Section:
     def _unaligned(self) -> tuple[str, str] | None:
         printer = Printer(self._book(self.up, 2))
         for line in self.lines:
-            cells = line.cells(self.program)
+            cells = self.program.cells[line.target]
             try:
                 for corner in {(0,) * cells.ndim, tuple(n - 1 for n in cells.shape)}:
                     printer.tokens(cells.element(corner))
@@ -498,7 +498,7 @@ class _Section:
                 printers[line] = Printer(self._book(fields, 2 + line))
             return printers[line]
 
-        computed = [(line, line.target, line.cells(self.program)) for line in self.lines]
+        computed = [(line, line.target, self.program.cells[line.target]) for line in self.lines]
         again = [(None, key, CellArray.named(key, self.program.shapes[key])) for key in sorted(self.both)]
         for line, key, cells in computed + again:
             order = self._order(key, (key in self.turned) != (line is None))

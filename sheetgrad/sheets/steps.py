@@ -83,7 +83,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
         stays = np.full(rows + 1, float(values[key]))
         add(at[key], FIRST, lambda i, j, key=key: own.tokens(Ref(key, ())), stays, roles[key], "0.00########")
     for line in lines:
-        cells = line.cells(program)
+        cells = program.cells[line.target]
         add(at[line.target], FIRST, formula(cells.element(()))(FIRST), runs[line.target], "value", "0.00########")
     moved = np.diff(runs[loss])
     noise = 32 * EPSILON * float(np.abs(runs[loss]).max()) * max(1, len(lines))
