@@ -17,6 +17,7 @@ import numpy as np
 
 Index = tuple[int, ...]
 Shape = tuple[int, ...]
+MOST_ELEMENTS = 1_000_000  # of any tensor, also one in the middle of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class CellArray:
 
     def __init__(self, shape: Shape, rule: Callable[[Index], Expr], uniform: bool = True):
         self.shape = tuple(shape)
+        if math.prod(self.shape) > MOST_ELEMENTS:
+            raise ShapeError(f"{shape_text(self.shape)} has more than {MOST_ELEMENTS:,} numbers")
         self.uniform = uniform
         self._rule = rule
         self._made: dict[Index, Expr] = {}

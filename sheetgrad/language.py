@@ -322,7 +322,7 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
             case ast.UnaryOp(operand=operand):
                 return value(operand)
             case ast.BinOp(left=left, op=op, right=right):
-                return OPERATORS[type(op)][1](value(left), value(right))
+                return OPERATORS[type(op)][1](_real(value(left)), _real(value(right)))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 return functions["flag"](COMPARISONS[type(op)](value(left), value(right)))
             case ast.Tuple(elts=elements):
@@ -346,9 +346,14 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
                 raise LanguageError(f"there is no operation {name}{closest(name, known)}")
     except ShapeError as error:
         raise LanguageError(_fit(node, value, error)) from None
-    except TypeError as error:
+    except (TypeError, ArithmeticError) as error:
         raise LanguageError(f"{ast.unparse(node)}: {error}") from None
     raise LanguageError(f"{ast.unparse(node)} is not part of the language")
+
+
+def _real(value):
+    """Whole numbers as floats: 9 ** 9 ** 9 then overflows at once instead of filling the memory."""
+    return float(value) if isinstance(value, int) else value
 
 
 def _run(lines, arrays: dict, functions, rules):
