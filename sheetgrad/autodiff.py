@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sheetgrad.cells import CellArray, Shape, checked_axis, shape_text
+from sheetgrad.cells import CellArray, Shape, checked_axis, shape_text, truth_as_number
 from sheetgrad.language import (
     CELLS,
     METHODS,
@@ -99,7 +99,7 @@ class Program:
         arrays = {key: CellArray.named(key, shape) for key, shape in self.shapes.items()}
         lines = (*self.forward, *self.backward)
         values = {line.target: evaluate(line.expression, arrays, CELLS, self.rules) for line in lines}
-        return {line.target: CELLS["broadcast_to"](values[line.target], line.shape) for line in lines}
+        return {line.target: truth_as_number(CELLS["broadcast_to"](values[line.target], line.shape)) for line in lines}
 
     def run(self, numbers: Mapping[str, np.ndarray], functions=NUMBERS) -> dict[str, np.ndarray]:
         """Every tensor and every gradient by name, on numbers."""

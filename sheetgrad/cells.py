@@ -17,6 +17,7 @@ import numpy as np
 
 Index = tuple[int, ...]
 Shape = tuple[int, ...]
+COMPARISONS = (">", ">=", "<", "<=", "=", "<>")
 MOST_ELEMENTS = 1_000_000  # of any tensor, also one in the middle of a line
 
 
@@ -332,6 +333,17 @@ def elementwise(make: Callable[..., Expr], *operands) -> CellArray:
         return make(*(array._rule(_aligned(index, array.shape)) for array in arrays))
 
     return CellArray(shape, rule, all(array.uniform for array in arrays))
+
+
+def truth_as_number(array: CellArray) -> CellArray:
+    """The array with TRUE and FALSE as 1 and 0, as ``SUM`` needs them: it passes over truth values in a range."""
+
+    def rule(index: Index) -> Expr:
+        element = array.element(index)
+        truth = isinstance(element, Op) and element.symbol in COMPARISONS
+        return Call("IF", (element, Num(1), Num(0))) if truth else element
+
+    return CellArray(array.shape, rule, array.uniform)
 
 
 def call(function: str) -> Callable[..., CellArray]:

@@ -60,7 +60,9 @@ s = softmax(z)
 c = cross_entropy(z @ u, lab)
 q = t3 * 2 + bet
 r = t3 @ p
-loss = (s * z).sum() + c + (q ** 2).mean() + gelu(bet).sum() + where(gam > 0, gam, 0).sum() + tanh(r).sum() - mse(n, x)
+high = (x > 0.2).sum(0)
+top = x.max(0)
+loss = (high * top).sum() + (s * z).sum() + c + (q ** 2).mean() + gelu(bet).sum() + where(gam > 0, gam, 0).sum() + tanh(r).sum() - mse(n, x)
 '''
 [tensors]
 x = {role = "input", shape = [7, 3]}
