@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sheetgrad.formulas import Area
-from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError
+from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError, Sheet
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import cover, gradients, nudge, steps
 
@@ -18,7 +18,6 @@ def make_plan(lesson: Lesson) -> Plan:
     """
     values = lesson.program.run(lesson.values)
     drawing = gradients.draw(lesson)
-    settings = cover.settings_places()
     gradient_sheet = gradients.build(lesson, drawing, values)
     step_sheets = [steps.build(lesson, drawing, values)] if lesson.steps else []
     taken = sum(sheet.formula_count for sheet in (gradient_sheet, *step_sheets))
@@ -27,13 +26,23 @@ def make_plan(lesson: Lesson) -> Plan:
             f"the forward and backward pass take {taken:,} formula cells; {MOST_FORMULAS - SPARE:,} fit a workbook: "
             "use smaller tensors"
         )
-    nudge_sheet = nudge.build(lesson, drawing, settings, values, MOST_FORMULAS - SPARE - taken)
+    nudge_sheet = _nudge_sheet(lesson, drawing, values, MOST_FORMULAS - SPARE - taken)
     sheets = [gradient_sheet, nudge_sheet, *step_sheets]
     sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
 
 
-def _counts(sheet) -> dict[str, int]:
+def _nudge_sheet(lesson: Lesson, drawing: gradients.Drawing, values, room: int) -> Sheet:
+    """The Nudge sheet in at most ``room`` cells: the copies its formulas need are known only once it is laid out."""
+    aim = room
+    while True:
+        sheet = nudge.build(lesson, drawing, cover.settings_places(), values, aim)
+        if sheet.formula_count <= room:
+            return sheet
+        aim -= sheet.formula_count - room
+
+
+def _counts(sheet: Sheet) -> dict[str, int]:
     """The tally that the Nudge sheet shows."""
     shown = {(block.row, block.column): block.expected[0, 0] for block in sheet.blocks if block.expected.size == 1}
     places = nudge.tally_places()

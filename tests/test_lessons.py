@@ -225,3 +225,18 @@ def test_a_large_lesson_nudges_a_spread_out_sample_and_says_so(tmp_path):
     assert report.ok and sum(report.nudges.values()) <= 24
     said = [label.text for label in make_plan(lesson).sheet("Nudge").labels if "sample" in label.text]
     assert said == [f"a spread-out sample: {sum(report.nudges.values())} of 230 numbers"]
+
+
+def test_a_lesson_near_the_limit_of_the_engine_nudges_fewer_numbers():
+    text = """
+    title = "Dense"
+    question = "Does it fit?"
+    forward = "l1 = x @ w1 + b1\\nl2 = relu(l1)\\nout = l2 @ w2\\nloss = mse(out, y)"
+    tensors.x = {role = "input", shape = [120, 70]}
+    tensors.w1 = {role = "parameter", shape = [70, 76], seed = 1}
+    tensors.b1 = {role = "parameter", shape = [76], seed = 2}
+    tensors.w2 = {role = "parameter", shape = [76, 10], seed = 3}
+    tensors.y = {role = "target", shape = [120, 10], seed = 4}
+    """
+    plan = make_plan(lesson_of(text, "dense"))
+    assert 90_000 < sum(sheet.formula_count for sheet in plan.sheets) <= 100_000

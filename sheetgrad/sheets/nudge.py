@@ -40,6 +40,7 @@ NAME = "Nudge"
 H, SCHEME = "nudge.h", "nudge.scheme"
 TOP = 7
 PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
+LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
 EPSILON = float(np.finfo(float).eps)
 ROUNDINGS = 64  # roundings in a forward pass that the loss carries, generously
@@ -175,7 +176,7 @@ def _pass_cells(lesson: Lesson, name: str) -> int:
 def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Placement], values, room: int) -> Sheet:
     """The sheet, of ``room`` cells at most; ``settings`` says where h and the scheme stand on the Lesson sheet."""
     sheet = Sheet(NAME)
-    numbers = sample(lesson, room)
+    numbers = sample(lesson, min(room, LIGHT))
     across = all(2 * _pass_cells(lesson, name) <= LONGEST_ROW for name in numbers)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
