@@ -146,16 +146,6 @@ def parse_lines(text: str, *, rules: bool = False, last_unnamed: bool = False) -
     return found
 
 
-def parse_expression(text: str, *, rules: bool = False) -> ast.expr:
-    """One expression of the language."""
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise LanguageError(f"{_short(text)} is not an expression: {_reason(error)}") from None
-    _check(node, rules, 0)
-    return node
-
-
 def _parse_line(code: str, rules: bool, may_be_bare: bool) -> tuple[str | None, ast.expr]:
     if len(code) > LENGTH:
         raise LanguageError(f"{len(code)} characters; at most {LENGTH} are read")

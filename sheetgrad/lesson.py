@@ -19,7 +19,6 @@ from sheetgrad.rules import Rules, with_own_operations
 ROLES = ("input", "parameter", "target", "constant")
 SCHEMES = ("central", "forward")
 MOST_ELEMENTS = 100_000
-MOST_COLUMNS = 200
 HIGHEST_RANK = 4
 LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
 

@@ -22,8 +22,7 @@ ARGUMENTS = ("a", "b", "c")
 class Rule:
     """One operation: its forward lines and, by argument, the lines of the gradient.
 
-    ``keywords`` maps each keyword to its default. ``needs_result`` says that a gradient mentions ``out`` or a
-    step of the forward lines, so that these must have a place on the sheet.
+    ``keywords`` maps each keyword to its default.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Rule:
     keywords: Mapping[str, object]
     forward: tuple[Assignment, ...]
     gradients: Mapping[str, tuple[Assignment, ...]]
-    needs_result: bool
 
     @property
     def steps(self) -> tuple[Assignment, ...]:
@@ -125,8 +123,7 @@ def _read_rule(name: str, entry: object, operations) -> Rule:
     for lines in (forward, *gradients.values()):
         for call in _calls(lines) - PRIMITIVES - {"spread", "cut"} - {*operations}:
             raise LanguageError(f"there is no operation {call}")
-    needs = any(_names(lines) & ({"out"} | steps) for lines in gradients.values())
-    return Rule(name, arguments, MappingProxyType(keywords), forward, MappingProxyType(gradients), needs)
+    return Rule(name, arguments, MappingProxyType(keywords), forward, MappingProxyType(gradients))
 
 
 def _names(lines) -> set[str]:

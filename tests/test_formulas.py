@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from sheetgrad.cells import CellArray, Num, Op, Ref
 from sheetgrad.engines import get_engine
 from sheetgrad.formulas import FormulaError, Printer, Unaligned, fill, spell
-from sheetgrad.language import CELLS, NUMBERS, evaluate, parse_expression
+from sheetgrad.language import CELLS, NUMBERS, evaluate, parse_lines
 from sheetgrad.layout import placed
 from sheetgrad.rules import builtin_rules
 
@@ -68,11 +68,14 @@ TABLE = [  # line, formula of its first element
 ]
 
 
+def parse_expression(line: str):
+    return parse_lines(f"r = {line}")[0].expression
+
+
 def cells_of(line: str) -> CellArray:
     arrays = {name: CellArray.named(name, value.shape) for name, value in NUMBERS_IN.items()}
-    return CELLS["broadcast_to"](
-        *(lambda r: (r, r.shape))(evaluate(parse_expression(line), arrays, CELLS, builtin_rules()))
-    )
+    cells = evaluate(parse_expression(line), arrays, CELLS, builtin_rules())
+    return CELLS["broadcast_to"](cells, cells.shape)
 
 
 def formula(line: str) -> str:
