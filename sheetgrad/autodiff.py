@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sheetgrad.cells import CellArray, Shape, checked_axis, shape_text, truth_as_number
+from sheetgrad.cells import CellArray, Shape, ShapeError, broadcast_shape, checked_axis, shape_text, truth_as_number
 from sheetgrad.language import (
     CELLS,
     METHODS,
@@ -32,6 +32,7 @@ from sheetgrad.language import (
 )
 from sheetgrad.rules import Rule, Rules
 
+MOST_LINES = 100  # of a forward pass
 SPELLED_OUT = 4  # so many names and numbers may stand inside a product, quotient or power
 
 
@@ -56,13 +57,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Step:
-    """One forward line as written: its heading and the lines that compute it (more than one for a softmax)."""
+    """One forward line as written: its heading and the lines that compute it (more than one for a softmax).
+
+    ``parts`` maps the operation's own names for its steps to the tensors that hold them.
+    """
 
     number: int
     heading: str
     note: str
     lines: tuple[Line, ...]
     operands: tuple[str, ...]
+    parts: Mapping[str, str]
 
     @property
     def result(self) -> str:
@@ -151,6 +156,8 @@ def differentiate(
     ``LanguageError`` naming the forward line for unknown names, shapes that do not fit, a name given twice, a
     last line that is not a single number, and a gradient that nothing leads to.
     """
+    if len(forward) > MOST_LINES:
+        raise LanguageError(f"line {forward[MOST_LINES].number}: more than {MOST_LINES} lines; make two lessons of it")
     steps = _Forward(leaves, rules).read(forward)
     loss = steps[-1].lines[-1]
     if np.prod(loss.shape, dtype=int) != 1 or loss.shape:
@@ -219,16 +226,18 @@ class _Forward:
             return tensor_node(target)
 
         rule, arguments = called_rule(expression, self.rules, self._shape)
+        parts: dict[str, str] = {}
         if rule is not None and rule.name not in PRIMITIVES and isinstance(expression, ast.Call):
             names = dict(arguments)
             for part in rule.steps:
                 body = self._fold(part.expression, names)
-                names[part.name] = define(_free_name(name, self.taken, part.name), body)
+                parts[part.name] = _free_name(name, self.taken, part.name)
+                names[part.name] = define(parts[part.name], body)
             define(name, self._fold(rule.forward[-1].expression, names))
         else:
             define(name, expression)
         operands = tuple(dict.fromkeys(mentioned(expression)))
-        self.steps.append(Step(number, heading, note, tuple(lines), operands))
+        self.steps.append(Step(number, heading, note, tuple(lines), operands, parts))
 
     def _fold(self, node: ast.expr, names: Mapping[str, ast.AST]) -> ast.expr:
         return _Simplifier(self._shape).visit(substitute(node, names))
@@ -518,12 +527,7 @@ class _Backward:
     def _through(self, step: Step, gradient: ast.expr) -> None:
         """Carries ``gradient``, that of the step's result, back to the operands of its expression."""
         expression = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
-        local = {}
-        rule, _ = called_rule(expression, self.rules, self._shape)
-        if rule is not None and len(step.lines) > 1:
-            local = {
-                part.name: tensor_node(target) for part in rule.steps for target in [_local_target(step, part.name)]
-            }
+        local = {part: tensor_node(target) for part, target in step.parts.items()}
         self._back(expression, gradient, {**local, "out": tensor_node(step.result)})
 
     def _back(self, node: ast.AST, gradient: ast.expr, known: Mapping[str, ast.AST]) -> None:
@@ -545,16 +549,23 @@ class _Backward:
             if not self.wanted.intersection(mentioned(operand)):
                 continue
             inner = dict(names)
-            for line in lines:
-                result = self._simplify(substitute(line.expression, inner))
-                inner[line.name] = result
-            self._back(operand, self._unbroadcast(result, self._shape(operand)), {})
+            try:
+                for line in lines:
+                    result = self._simplify(substitute(line.expression, inner))
+                    inner[line.name] = result
+                result = self._unbroadcast(result, self._shape(operand))
+            except (LanguageError, ShapeError, AttributeError, TypeError, IndexError) as error:
+                raise LanguageError(f"the rule of {rule.name} does not fit, gradient of {argument}: {error}") from None
+            self._back(operand, result, {})
 
     def _unbroadcast(self, gradient: ast.expr, shape: Shape) -> ast.expr:
         """The gradient summed over the axes along which the operand was broadcast."""
         found = self._shape(gradient)
         if found == shape:
             return gradient
+        full = broadcast_shape(found, shape)
+        if full != found:  # a rule may leave out an axis along which its gradient is the same
+            gradient, found = ast.Call(_name("broadcast_to"), [gradient, _tuple(full)], []), full
         if not shape:
             return self._simplify(_method(gradient, "sum"))
         for _ in range(len(found) - len(shape)):
@@ -563,9 +574,6 @@ class _Backward:
         for axis, (have, want) in enumerate(zip(found, shape, strict=True)):
             if have != want and want == 1:
                 gradient = _method(gradient, "sum", ast.Constant(axis), keepdims=True)
-            elif have != want:
-                gradient = ast.Call(_name("broadcast_to"), [gradient, _tuple(shape)], [])
-                break
         return self._simplify(gradient)
 
 
@@ -589,12 +597,6 @@ class _Reuse(ast.NodeTransformer):
         if isinstance(node, (ast.BinOp, ast.Compare)) and ast.unparse(node) in self.parts:
             return self.parts[ast.unparse(node)]
         return self.generic_visit(node)
-
-
-def _local_target(step: Step, part: str) -> str:
-    """The line of a step that computes the operation's own intermediate ``part``."""
-    named = [line.target for line in step.lines if line.target.startswith(f"{step.result}_{part}")]
-    return named[0]
 
 
 def _name(name: str) -> ast.Name:

@@ -51,24 +51,26 @@ LENGTH = 2000
 
 
 class _Zeros:
-    """``zeros(shape).at[key].add(value)``, over numbers and over cells."""
+    """``zeros(shape).at[key].add(value)``; ``place(value, shape, key)`` does it for one kind of array."""
 
-    def __init__(self, shape, key=None):
-        self.shape, self.key = shape, key
+    def __init__(self, place: Callable, shape, key=None):
+        self.place, self.shape, self.key = place, shape, key
 
     @property
     def at(self):
         return self
 
     def __getitem__(self, key):
-        return _Zeros(self.shape, key)
+        return _Zeros(self.place, self.shape, key)
 
     def add(self, value):
-        if isinstance(value, CellArray):
-            return cells.place(value, self.shape, self.key)
-        result = np.zeros(self.shape)
-        result[self.key] = value
-        return result
+        return self.place(value, self.shape, self.key)
+
+
+def _place_numbers(value, shape, key):
+    result = np.zeros(shape)
+    result[key] = value
+    return result
 
 
 def _one_hot_numbers(labels, scores):
@@ -91,7 +93,7 @@ NUMBERS: dict[str, Callable] = {
     "concatenate": np.concatenate,
     "broadcast_to": np.broadcast_to,
     "one_hot": _one_hot_numbers,
-    "zeros": _Zeros,
+    "zeros": lambda shape: _Zeros(_place_numbers, shape),
     "ones": np.ones,
     "flag": lambda truth: np.multiply(truth, 1.0),
 }
@@ -109,7 +111,7 @@ CELLS: dict[str, Callable] = {
     "concatenate": cells.concatenate,
     "broadcast_to": cells.broadcast_to,
     "one_hot": cells.one_hot,
-    "zeros": _Zeros,
+    "zeros": lambda shape: _Zeros(cells.place, shape),
     "ones": lambda shape: cells.broadcast_to(1, shape),
     "flag": lambda truth: truth,
 }
@@ -336,7 +338,9 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
                 raise LanguageError(f"there is no operation {name}{closest(name, known)}")
     except ShapeError as error:
         raise LanguageError(_fit(node, value, error)) from None
-    except (TypeError, ArithmeticError) as error:
+    except LanguageError:
+        raise
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         raise LanguageError(f"{ast.unparse(node)}: {error}") from None
     raise LanguageError(f"{ast.unparse(node)} is not part of the language")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ ROLES = ("input", "parameter", "target", "constant")
 SCHEMES = ("central", "forward")
 MOST_ELEMENTS = 100_000
 HIGHEST_RANK = 4
+MOST_PARAGRAPHS = 40
 LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
 
 
@@ -98,6 +100,8 @@ class Lesson:
         """The lesson of a parsed template. ``source`` stands in messages, ``folder`` is where its CSVs are."""
         try:
             lesson = _read(table, name, folder)
+        except RecursionError:
+            raise LessonError(f"{source}, forward: too many values hang on one another; make it shorter") from None
         except LanguageError as error:
             raise LessonError(f"{source}, {_place(str(error))}") from None
         except LessonError as error:
@@ -204,7 +208,9 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     title = _text(table, "title", 200)
     question = _text(table, "question", 500)
     text = _text(table, "text", 20_000, "")
-    forward = _text(table, "forward", 50_000).strip("\n")
+    if text.count("\n\n") > MOST_PARAGRAPHS:
+        raise LessonError(f"text: more than {MOST_PARAGRAPHS} paragraphs; a lesson's text is short")
+    forward = _text(table, "forward", 20_000).strip("\n")
     ops = _table(table, "ops")
     rules = with_own_operations(ops)
     lines = parse_lines(forward)
@@ -419,8 +425,8 @@ def _text(table: Mapping, key: str, longest: int, default: str | None = None, wh
         raise LessonError(f"{where}{key} is missing, expected a text")
     if not isinstance(value, str) or len(value) > longest:
         raise LessonError(f"{where}{key}: expected a text of at most {longest:,} characters")
-    if any(ord(c) < 32 and c not in "\n\t" for c in value):
-        raise LessonError(f"{where}{key}: holds a control character")
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Cn") and c not in "\n\t" for c in value):
+        raise LessonError(f"{where}{key}: holds a character that a workbook cannot hold")
     return value
 
 

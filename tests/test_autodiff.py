@@ -68,6 +68,17 @@ def test_a_softmax_shows_its_steps():
     assert program.backward[-1].text == "z.g = p * (p.g - (p.g * p).sum(axis=-1, keepdims=True))"
 
 
+def test_names_that_an_operation_would_choose_may_be_taken():
+    text = "p_e = softmax(x)\np = softmax(p_e)\nloss = p[0]"
+    assert "p_e_1.g" not in backward(text, ["x"], x=(3,)) and "p_e.g" in backward(text, ["x"], x=(3,))
+
+
+def test_a_rule_that_does_not_fit_is_named():
+    own = with_own_operations(tomllib.loads('[cube]\nforward = "a ** 3"\na = "g @ a @ a"'))
+    with pytest.raises(LanguageError, match="the rule of cube does not fit, gradient of a"):
+        differentiate(parse_lines("loss = cube(x).sum()"), {"x": (2, 3)}, ["x"], own)
+
+
 def test_a_part_that_is_summed_twice_is_computed_once():
     program = differentiate(
         parse_lines("y = x * s * t\nloss = (y * y).sum()"), {"x": (3, 2), "s": (), "t": ()}, ["s", "t"], builtin_rules()
@@ -96,6 +107,9 @@ BAD = [
     ("loss = cross_entropy(x, t)", {"x": (2, 3), "t": (4,)}, ["class numbers of 2"]),
     ("y = x > 0\nloss = y.sum()", {"x": (2,)}, ["nothing leads from x"]),
     ("loss = 2", {"x": (2,)}, ["nothing leads from x"]),
+    ("loss = x[::0].sum()", {"x": (2,)}, ["x[::0]", "step"]),
+    ("loss = x.sum() + (2).T", {"x": (2,)}, ["2 .T"]),
+    ("\n".join(f"y{k} = x + {k}" for k in range(101)), {"x": ()}, ["line 101", "more than 100 lines"]),
 ]
 
 

@@ -102,6 +102,7 @@ CASES: dict[str, list[tuple]] = {
         ("concatenate((a, b), axis=1)", {"a": M, "b": (2, 1)}, False),
         ("concatenate((a, b, a), axis=-1)", {"a": M, "b": M}, False),
         ("concatenate((a, b))", {"a": V, "b": (2,)}, False),
+        ("concatenate((a, b)) * 1", {"a": V, "b": (2,)}, False),
     ],
     "broadcast_to": [("broadcast_to(a, (2, 3))", {"a": shape}, False) for shape in (S, V, R, C)],
     "maximum": [*pairs("maximum(a, b)"), *elementwise("maximum(a, 0.05)")],
@@ -121,6 +122,7 @@ CASES: dict[str, list[tuple]] = {
         ("cross_entropy(a @ b, t)", {"a": (3, 2), "b": (2, 4), "t": np.array([0.0, 3.0, 1.0])}, False),
     ],
     "binary_cross_entropy": [
+        *pairs("binary_cross_entropy(a, b)"),
         ("binary_cross_entropy(a, t)", {"a": (3,), "t": np.array([0.0, 1.0, 1.0])}, False),
         ("binary_cross_entropy(a * 60, t)", {"a": (2, 2), "t": np.array([[0.0, 1.0], [1.0, 0.0]])}, False),
     ],
