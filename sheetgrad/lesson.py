@@ -226,6 +226,9 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     _twins(tensors)
     shapes = {key: tensor.values.shape for key, tensor in tensors.items()}
     gradients = _gradients(table, tensors, lines, shapes, rules)
+    steps = _steps(_table(table, "steps"), tensors) if "steps" in table else None
+    if steps and steps.number not in gradients:
+        raise LessonError(f"[steps] number: {steps.number} has no gradient; expected one of {', '.join(gradients)}")
     lesson = Lesson(
         name=name,
         title=title,
@@ -236,7 +239,7 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         gradients=gradients,
         ops=ops,
         nudge=_nudge(_table(table, "nudge")),
-        steps=_steps(_table(table, "steps"), tensors) if "steps" in table else None,
+        steps=steps,
         order=int(_number(table, "order", 1000, 0, 1_000_000)),
         next=_text(table, "next", 100, ""),
     )
@@ -321,7 +324,7 @@ def _drawn(entry: Mapping, folder: Path | None) -> np.ndarray:
     ``kaiming`` has standard deviation √(2 / inputs), for a weight of shape inputs × outputs (He et al. 2015).
     """
     shape = entry["shape"]
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 1 for n in shape):
+    if not isinstance(shape, list) or not all(_is_count(n) for n in shape):
         raise LessonError(f"shape: found {shape!r}, expected a list of whole numbers such as [2, 4]")
     if math.prod(shape) > MOST_ELEMENTS or len(shape) > HIGHEST_RANK:
         raise LessonError(f"shape: found {shape}, expected at most {MOST_ELEMENTS:,} numbers on {HIGHEST_RANK} axes")
@@ -360,15 +363,15 @@ def _from_csv(entry: Mapping, folder: Path | None) -> np.ndarray:
         raise LessonError(f"csv: {file}: {str(error).splitlines()[0]}") from None
     columns = entry.get("columns", list(frame.columns))
     columns = [columns] if isinstance(columns, str) else columns
-    if not isinstance(columns, list) or not columns:
+    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         raise LessonError(f"columns: found {columns!r}, expected a list of column names")
     for column in columns:
         if column not in frame.columns:
             known = [str(name) for name in frame.columns]
             raise LessonError(f"columns: {file} has no {column!r}{closest(str(column), known)}")
     rows = entry.get("rows", len(frame))
-    wanted = list(range(1, rows + 1)) if isinstance(rows, int) and not isinstance(rows, bool) else rows
-    if not isinstance(wanted, list) or not all(isinstance(n, int) and 1 <= n <= len(frame) for n in wanted):
+    wanted = list(range(1, rows + 1)) if _is_count(rows) and rows <= len(frame) else rows
+    if not isinstance(wanted, list) or not all(_is_count(n) and n <= len(frame) for n in wanted):
         raise LessonError(f"rows: found {rows!r}, expected row numbers from 1 to {len(frame)}")
     chosen = frame.iloc[[n - 1 for n in wanted]][columns]
     numbers = chosen.apply(pd.to_numeric, errors="coerce").to_numpy(float)
@@ -377,6 +380,10 @@ def _from_csv(entry: Mapping, folder: Path | None) -> np.ndarray:
         found = chosen.iloc[row, column]
         raise LessonError(f"csv: {file}, row {wanted[row]}, {columns[column]}: found {found!r}, expected a number")
     return numbers
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _nudge(table: Mapping) -> Nudge:

@@ -197,7 +197,7 @@ def _input_problem(name: str, value: Value) -> str | None:
         return None if value in SCHEMES else f"scheme must be {' or '.join(SCHEMES)}"
     if isinstance(value, bool) or not isinstance(value, float) or not math.isfinite(value):
         return "an input is not a number"
-    if name in (nudge.H, steps.STEP) and not 0 < value < 1e6:
+    if name in (nudge.H, steps.STEP) and not 0 < value <= 1e6:
         return "a step must be a number above 0"
     return None
 

@@ -190,6 +190,10 @@ BAD = [
     (GOOD + '[nudge]\nscheme = "both"', ["[nudge] scheme", "central or forward"]),
     (GOOD + "[nudge]\nlimit = 0", ["[nudge] limit"]),
     (GOOD + '[steps]\nnumber = "z"', ["[steps] number", "x, w"]),
+    (GOOD.replace('"input"', '"constant"') + '[steps]\nnumber = "x"', ["[steps] number", "expected one of w"]),
+    (replaced("values = 2.0", "shape = [true]"), ["[tensors.w]", "shape"]),
+    (replaced("values = 2.0", 'csv = "data.csv"\ncolumns = [["length"]]'), ["[tensors.w]", "columns"]),
+    (replaced("values = 2.0", 'csv = "data.csv"\nrows = 99999999999999999999'), ["rows", "from 1 to 2"]),
     (GOOD + "[ops.f]\nforward = 3", ["[ops.f]", "expected forward"]),
     (GOOD + "[[tensors.q]]\nrole = 'input'", ["[tensors.q]", "expected a table"]),
 ]
