@@ -677,6 +677,8 @@ class _Simplifier(ast.NodeTransformer):
             case ast.Pow():
                 if b == 1:
                     return left
+                if b == 0:
+                    return ast.Constant(1)
             case ast.Add():
                 if isinstance(right, ast.UnaryOp) and isinstance(right.op, ast.USub):
                     return ast.BinOp(left, ast.Sub(), right.operand)

@@ -311,7 +311,9 @@ def _product(runs: Sequence[Sequence[int]]) -> list[Index]:
 
 def checked_axis(axis: int, shape: Shape) -> int:
     """``axis`` counted from the front; ``ShapeError`` when ``shape`` has no such axis."""
-    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise ShapeError("an axis is a whole number")
+    if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"there is no axis {axis} in {shape_text(shape)}")
     return axis % len(shape)
 

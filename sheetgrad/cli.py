@@ -139,7 +139,7 @@ def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; th
     with refusals():
         stem = name.removesuffix(".toml")
         path = Path(f"{stem}.toml")
-        if not path.stem.replace("-", "_").isidentifier():
+        if not stem.replace("-", "_").isidentifier():
             raise LessonError(f"{name}: expected a plain name of letters, digits, - and _")
         try:
             with open(path, "x", encoding="utf-8") as file:

@@ -116,12 +116,11 @@ class Printer:
         application that opens a file keeps the brackets of ``-(A1^2)`` (IronCalc 0.9 does not)."""
         tokens, level = self._write(operand)
         if level < ATOM and "^" in tokens:
-            return ["-1*", *self._bracketed(operand, 3)], 3
-        return ["-", *self._bracketed(operand, 5)], 2
+            return ["-1*", *_in_brackets(tokens, level, 3)], 3
+        return ["-", *_in_brackets(tokens, level, 5)], 2
 
     def _bracketed(self, expression: Expr, level: int) -> list[Token]:
-        tokens, found = self._write(expression)
-        return tokens if found >= level else ["(", *tokens, ")"]
+        return _in_brackets(*self._write(expression), level)
 
     @staticmethod
     def _function(name: str, arguments: Sequence[Sequence[Token]]) -> list[Token]:
@@ -234,6 +233,10 @@ class Printer:
         if best is None or len(best) > (MOST_PANELS if panels else SPELLED_OUT if len(groups) == 1 else 1):
             raise Unaligned(groups)
         return best
+
+
+def _in_brackets(tokens: list[Token], found: float, level: float) -> list[Token]:
+    return tokens if found >= level else ["(", *tokens, ")"]
 
 
 def _all_refs(terms: Sequence[Expr]) -> bool:

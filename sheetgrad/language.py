@@ -53,8 +53,8 @@ LENGTH = 2000
 class _Zeros:
     """``zeros(shape).at[key].add(value)``; ``place(value, shape, key)`` does it for one kind of array."""
 
-    def __init__(self, place: Callable, shape, key=None):
-        self.place, self.shape, self.key = place, shape, key
+    def __init__(self, place: Callable, shape, *key):
+        self.place, self.shape, self.key = place, shape, key  # no key, or one, which may be None
 
     @property
     def at(self):
@@ -64,7 +64,9 @@ class _Zeros:
         return _Zeros(self.place, self.shape, key)
 
     def add(self, value):
-        return self.place(value, self.shape, self.key)
+        if not self.key:
+            raise LanguageError("expected zeros(shape).at[i].add(g)")
+        return self.place(value, self.shape, *self.key)
 
 
 def _place_numbers(value, shape, key):
@@ -205,13 +207,13 @@ def _check(node: ast.AST, rules: bool, depth: int) -> None:
             _check_index(key, rules)
             children = [value]
         case ast.Call(func=ast.Name(), args=arguments, keywords=keywords):
-            _check_keywords(node, keywords)
+            _check_keywords(node, keywords, rules)
             children = arguments
         case ast.Call(func=ast.Attribute(value=value, attr=attr), args=arguments, keywords=keywords):
             allowed = RULE_METHODS if rules else METHODS
             if attr not in allowed:
                 raise LanguageError(f"found .{attr}(…), expected one of {_listed(f'.{a}()' for a in allowed)}")
-            _check_keywords(node, keywords)
+            _check_keywords(node, keywords, rules)
             if attr in ("sum", "mean", "max") and len(arguments) > 1:
                 raise LanguageError(f"{_short(ast.unparse(node))}: expected .{attr}(axis, keepdims=True)")
             children = [value, *arguments]
@@ -226,9 +228,10 @@ def _check(node: ast.AST, rules: bool, depth: int) -> None:
         _check(child, rules, depth + 1)
 
 
-def _check_keywords(node: ast.Call, keywords: list[ast.keyword]) -> None:
+def _check_keywords(node: ast.Call, keywords: list[ast.keyword], rules: bool) -> None:
     for keyword in keywords:
-        if keyword.arg is None or not isinstance(keyword.value, (ast.Constant, ast.UnaryOp, ast.Tuple, ast.Name)):
+        plain = (ast.Constant, ast.UnaryOp, ast.Tuple, *((ast.Name,) if rules else ()))
+        if keyword.arg is None or not isinstance(keyword.value, plain):
             raise LanguageError(f"{_short(ast.unparse(node))}: expected plain values after =, such as axis=0")
         _check(keyword.value, False, 0)
 

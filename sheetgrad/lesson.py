@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import tomllib
 import unicodedata
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -89,7 +91,9 @@ class Lesson:
             if path.stat().st_size > LARGEST_FILE:
                 raise LessonError(f"{path.name}: larger than {LARGEST_FILE:,} bytes")
             table = tomllib.loads(path.read_bytes().decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except LessonError:
+            raise
+        except (ValueError, RecursionError) as error:  # also text that is not UTF-8, and numbers of 5,000 digits
             raise LessonError(f"{path.name}: not a TOML file: {error}") from None
         except OSError as error:
             raise LessonError(f"{path}: {error.strerror}") from None
@@ -243,6 +247,7 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         order=int(_number(table, "order", 1000, 0, 1_000_000)),
         next=_text(table, "next", 100, ""),
     )
+    _class_numbers(lesson)
     _finite(lesson.program.run(lesson.values), lesson.program)
     return lesson
 
@@ -255,6 +260,22 @@ def _twins(tensors: Mapping[str, Tensor]) -> None:
             raise LessonError(
                 f"[tensors.{name}]: {name} and {twin} differ only in case, which names in Excel do not tell apart"
             )
+
+
+def _class_numbers(lesson: Lesson) -> None:
+    """Targets of a cross-entropy that are not one-hot rows are whole numbers from 0."""
+    for step in lesson.program.steps:
+        call = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
+        match call:
+            case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
+                classes = lesson.program.shapes[scores][-1]
+            case _:
+                continue
+        if target in lesson.tensors and lesson.tensors[target].values.shape != lesson.program.shapes[scores]:
+            values = lesson.tensors[target].values
+            wrong = values[(values != np.round(values)) | (values < 0) | (values >= classes)]
+            if wrong.size:
+                raise LessonError(f"[tensors.{target}]: found {wrong[0]:g}, expected class numbers 0 to {classes - 1}")
 
 
 def _finite(values: Mapping[str, np.ndarray], program: Program) -> None:
@@ -356,7 +377,11 @@ def _from_csv(entry: Mapping, folder: Path | None) -> np.ndarray:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise LessonError(f"csv: {file} is larger than {LARGEST_FILE:,} bytes")
-        frame = pd.read_csv(path, skipinitialspace=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, skipinitialspace=True, index_col=False)
+    except pd.errors.ParserWarning:
+        raise LessonError(f"csv: {file}: a row has more values than there are headings") from None
     except FileNotFoundError:
         raise LessonError(f"csv: {file} is not in the template's folder") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from sheetgrad.language import PRIMITIVES, Assignment, LanguageError, parse_lines
 
 ARGUMENTS = ("a", "b", "c")
+MOST_PARTS = 2_000  # of an operation with all that it calls
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,13 @@ def _calls(lines) -> set[str]:
 
 
 def _refuse_cycles(own: Rules) -> None:
-    """An operation that calls itself, at once or through others, has no end."""
+    """An operation that calls itself, at once or through others, has no end; one that calls others may be huge."""
+
+    @cache
+    def size(name: str) -> int:
+        walked = [n for line in own[name].forward for n in ast.walk(line.expression)]
+        called = [n.func.id for n in walked if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        return len(walked) + sum(size(other) for other in called if other in own)
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
@@ -149,3 +156,5 @@ def _refuse_cycles(own: Rules) -> None:
 
     for name in own:
         visit(name, ())
+        if size(name) > MOST_PARTS:
+            raise LanguageError(f"[ops.{name}]: {size(name):,} parts with what it calls, at most {MOST_PARTS:,}")

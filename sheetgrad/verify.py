@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from openpyxl import Workbook, load_workbook
 from openpyxl.formula import Tokenizer
-from openpyxl.formula.tokenizer import Token
+from openpyxl.formula.tokenizer import Token, TokenizerError
+from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgrad.engines import ErrorValue, Value, Values, get_engine
 from sheetgrad.layout import Block, Plan, address
@@ -233,6 +234,8 @@ class _Checker:
             for j, formula in enumerate(row):
                 at = address(block.row + i, block.column + j)
                 written = cells.cell(block.row + i, block.column + j).value
+                if isinstance(written, ArrayFormula):  # what Ctrl+Shift+Enter leaves in a cell
+                    written = written.text
                 value, expected = shown.get(at), block.expected[i, j]
                 is_formula = isinstance(written, str) and written.startswith("=")
                 self.checked += is_formula
@@ -318,7 +321,10 @@ def difference(found: Value, expected: float | str, tolerance: float) -> tuple[f
 
 def same_formula(one: object, other: str) -> bool:
     """Whether two formulas are the same but for how an application writes them: spaces, case, ``1E-04``."""
-    return isinstance(one, str) and one.startswith("=") and _normal(one) == _normal(other)
+    try:
+        return isinstance(one, str) and one.startswith("=") and _normal(one) == _normal(other)
+    except (TokenizerError, IndexError, ValueError):
+        return False  # not a formula at all
 
 
 def _normal(formula: str) -> list[str]:
@@ -339,9 +345,14 @@ def _plain(value: object) -> float | str | bool | None:
     """A value as JSON can hold it."""
     if isinstance(value, (bool, str)) or value is None:
         return value if not isinstance(value, ErrorValue) else str(value)
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)  # a date, say
     return number if math.isfinite(number) else str(number)
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
     return "nothing" if value is None else repr(value) if isinstance(value, str) else f"{value:.12g}"

@@ -58,7 +58,8 @@ def test_new_writes_a_template_that_builds_and_is_not_overwritten(tmp_path):
     done = sheetgrad("build", "mine.toml", "-o", "here", cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "here" / "mine.xlsx").exists()
     assert_refused(sheetgrad("new", "mine", cwd=tmp_path), "mine.toml", "exists")
-    assert_refused(sheetgrad("new", "../mine/x y", cwd=tmp_path), "plain name")
+    for place in ("../mine", "x y", "/tmp/mine"):
+        assert_refused(sheetgrad("new", place, cwd=tmp_path), "plain name")
 
 
 def test_verify_prints_a_table_for_people_and_json_for_programs(book, tmp_path):
@@ -194,6 +195,14 @@ BAD = [
     (replaced("values = 2.0", "shape = [true]"), ["[tensors.w]", "shape"]),
     (replaced("values = 2.0", 'csv = "data.csv"\ncolumns = [["length"]]'), ["[tensors.w]", "columns"]),
     (replaced("values = 2.0", 'csv = "data.csv"\nrows = 99999999999999999999'), ["rows", "from 1 to 2"]),
+    (replaced("values = 2.0", "values = " + "9" * 5000), ["not a TOML file"]),
+    (replaced("values = 2.0", 'csv = "wide.csv"'), ["more values than there are headings"]),
+    (
+        GOOD.replace("x * w", "x * w * cross_entropy(s, t)")
+        + "[tensors]\ns = {role = 'input', values = [[1.0, 2.0]]}\nt = {role = 'target', values = [2]}",
+        ["[tensors.t]", "class numbers 0 to 1"],
+    ),
+    (replaced("loss = x * w", "loss = x * leaky_relu(w, slope=x)"), ["plain values after ="]),
     (GOOD + "[ops.f]\nforward = 3", ["[ops.f]", "expected forward"]),
     (GOOD + "[[tensors.q]]\nrole = 'input'", ["[tensors.q]", "expected a table"]),
 ]
@@ -201,6 +210,7 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "words"), BAD)
 def test_a_bad_template_is_refused_in_one_line(text, words, tmp_path):
+    (tmp_path / "wide.csv").write_text("a,b\n1,2,3\n4,5,6\n")
     (tmp_path / "data.csv").write_text("length,kind\n1.5,rose\n2.5,lily\n")
     (tmp_path / "bad.toml").write_text(text)
     done = sheetgrad("build", "bad.toml", cwd=tmp_path)

@@ -172,6 +172,10 @@ def test_a_formula_nested_too_deep_for_excel_is_refused():
         fill(lambda i, j: tokens, 1, 1, "S", True)
 
 
+def test_many_signs_are_written_once_each():
+    assert formula("-" * 40 + "s").count("-") == 40
+
+
 def test_one_element_of_a_large_product_costs_one_element():
     asked = []
 

@@ -3,13 +3,15 @@
 import json
 import shutil
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from conftest import LAYER, lesson_of, needs_libreoffice
 from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgrad import Lesson, WorkbookError, build, verify
+from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.layout import address
 from sheetgrad.plan import make_plan
 
@@ -74,6 +76,27 @@ def test_one_changed_formula_is_named_with_what_it_was(book, layer):
     report = verify(book)
     assert not report.ok
     assert f"{sheet}!{cell}: formula changed: {before}*2 was {before}" in map(str, report.mismatches)
+
+
+@pytest.mark.parametrize("broken", ['="a', "=[a", "=1)", "=)(", "='x"])
+def test_a_formula_that_is_none_is_named(book, layer, broken):
+    at = cell_of(layer, "w.g", "formula")
+    change(book, at, broken)
+    try:
+        report = verify(book)
+    except EngineError as error:  # an engine may refuse the file for it, in one line
+        assert "\n" not in str(error)
+    else:
+        assert any(m.cell == at[1] and m.problem.startswith("formula") for m in report.mismatches)
+
+
+def test_a_date_over_a_formula_and_an_array_formula_are_told_apart(book, layer):
+    at = cell_of(layer, "loss", "formula")
+    before = load_workbook(book)[at[0]][at[1]].value
+    change(book, at, ArrayFormula(at[1], before))
+    assert not [m for m in verify(book).mismatches if m.problem == "formula changed"]
+    change(book, at, datetime(2026, 1, 2))
+    assert any("2026-01-02" in str(m) and "typed over" in str(m) for m in verify(book).mismatches)
 
 
 def test_a_number_typed_over_a_formula_is_named(book, layer):
