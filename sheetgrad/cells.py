@@ -75,7 +75,14 @@ class Fold:
     terms: tuple[Expr, ...]
 
 
-Expr = Ref | Num | Text | Neg | Op | Call | Fold
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All cells of a tensor's block, as a range: what ``INDEX``, ``MATCH`` and ``COUNTIF`` look through."""
+
+    tensor: str
+
+
+Expr = Ref | Num | Text | Neg | Op | Call | Fold | Whole
 
 
 class ShapeError(ValueError):

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from openpyxl.utils import get_column_letter, quote_sheetname
 
-from sheetgrad.cells import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Shape, Text
+from sheetgrad.cells import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Shape, Text, Whole
 
 SPELLED_OUT = 4  # so many terms of a sum are written one by one; more become a range
 MOST_PANELS = 16  # so many ranges are joined where a tensor of rank 3 lies in panels
@@ -72,6 +72,11 @@ class Placement:
             column += i * right
         return row, column
 
+    @property
+    def area(self) -> Area:
+        """All its cells, for panels with the labels between them."""
+        return Area(self.sheet, self.row, self.column, *self.cell(tuple(n - 1 for n in self.shape)))
+
 
 Book = Mapping[str, Sequence[Placement]]  # by tensor, the places to look at, nearest first
 Token = str | Area
@@ -97,6 +102,8 @@ class Printer:
                 return ['"' + value.replace('"', '""') + '"'], ATOM
             case Ref(tensor=tensor, index=index):
                 return [self._cell(self._places(tensor)[0], index)], ATOM
+            case Whole(tensor=tensor):
+                return [self._places(tensor)[0].area], ATOM
             case Neg(operand=operand):
                 return self._negative(operand)
             case Op(symbol=symbol, left=left, right=right):

@@ -398,4 +398,7 @@ def substitute(node: ast.AST, replacements: Mapping[str, ast.AST]) -> ast.expr:
 def shape_of(node: ast.AST, shapes: Mapping[str, cells.Shape], rules=None) -> cells.Shape:
     """The shape of an expression, found by reading it over cells: nothing is computed."""
     arrays = {name: CellArray.named(name, shape) for name, shape in shapes.items()}
-    return np.shape(evaluate(node, arrays, CELLS, rules))
+    value = evaluate(node, arrays, CELLS, rules)
+    if isinstance(value, _Zeros):
+        raise LanguageError("found zeros(…) alone, expected zeros(shape).at[i].add(g)")
+    return np.shape(value)

@@ -10,7 +10,7 @@ from textwrap import wrap
 import numpy as np
 
 from sheetgrad.cells import Shape
-from sheetgrad.formulas import Area, Fill, Placement, letter
+from sheetgrad.formulas import Area, Fill, Filled, Placement, letter
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
@@ -27,8 +27,8 @@ class Block:
     """A rectangle of cells that are checked.
 
     ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change) or
-    ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show,
-    ``tolerance`` what may be added to the usual one. ``name`` is the tensor or gradient it shows, for reports;
+    ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show (a tuple
+    where several texts will do), ``tolerance`` what may be added to the usual one. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
     ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
     ``items`` what each cell of a list is about, such as ``w[1,2]``.
     """
@@ -70,11 +70,39 @@ class Label:
     link: str = ""
 
 
+@dataclass(frozen=True)
+class Series:
+    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``."""
+
+    title: str
+    x: Area
+    y: Area
+    color: str
+    mark: str = "line"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres."""
+
+    row: int
+    column: int
+    title: str
+    x_title: str
+    y_title: str
+    series: tuple[Series, ...]
+    width: float
+    height: float
+    logarithmic: bool = False
+
+
 @dataclass
 class Sheet:
     """One sheet: its blocks and labels, and how it is to be looked at and printed.
 
-    ``sections`` are the first rows of parts that printing keeps on one page where they fit.
+    ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
+    are marked when they are not 0. ``sections`` are the first rows of parts that printing keeps on one page where
+    they fit. A ``hidden`` sheet is only read by formulas.
     """
 
     name: str
@@ -85,15 +113,24 @@ class Sheet:
     folded_columns: list[tuple[int, int]] = field(default_factory=list)
     folded_rows: list[tuple[int, int]] = field(default_factory=list)
     freeze: str | None = None
-    choices: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    choices: dict[tuple[int, int], tuple[str, ...] | Area] = field(default_factory=dict)
+    charts: list[Chart] = field(default_factory=list)
+    changes: list[Area] = field(default_factory=list)
     verdicts: list[Area] = field(default_factory=list)
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     pages_wide: int = 1
     one_page: bool = False
+    hidden: bool = False
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))
+
+    def formulas(self, row: int, column: int, filled: Filled, expected: np.ndarray, style: str, **more) -> Block:
+        """Adds a block of formulas with its upper left corner at ``row``, ``column``."""
+        block = Block(row, column, filled.formulas, style, "formula", expected, fills=filled.fills, **more)
+        self.blocks.append(block)
+        return block
 
     @property
     def formula_count(self) -> int:

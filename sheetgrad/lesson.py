@@ -7,7 +7,7 @@ import math
 import tomllib
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ from types import MappingProxyType
 import numpy as np
 
 from sheetgrad.autodiff import Program, differentiate, mentioned
+from sheetgrad.cells import Index
+from sheetgrad.formulas import element_name
 from sheetgrad.language import Assignment, LanguageError, closest, parse_lines
 from sheetgrad.rules import Rules, with_own_operations
 
@@ -23,6 +25,8 @@ ROLES = ("input", "parameter", "target", "constant")
 SCHEMES = ("central", "forward")
 MOST_ELEMENTS = 100_000
 HIGHEST_RANK = 4
+MOST_NUMBERS = 1_000  # in a list to pick from
+LARGEST_STEP = 1e6
 MOST_PARAGRAPHS = 40
 LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
 
@@ -60,11 +64,24 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class Laboratory:
+    """What the Step size, Ripple and Tangent sheets start with: the number that each has picked, such as
+    ``w[1,2]``, and how far it is nudged there. Students change all of it in the workbook."""
+
+    step_size: str = ""
+    ripple: str = ""
+    tangent: str = ""
+    nudge: float = 0.1
+    reach: float = 0.5
+
+
+@dataclass(frozen=True)
 class Lesson:
     """What is taught.
 
     ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
-    gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``.
+    gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``. The numbers to play with are
+    known by where they stand here: ``nudge.step``, ``laboratory.ripple``.
     """
 
     name: str
@@ -76,6 +93,7 @@ class Lesson:
     gradients: tuple[str, ...]
     ops: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     nudge: Nudge = Nudge()
+    laboratory: Laboratory = Laboratory()
     steps: Steps | None = None
     order: int = 1000
     next: str = ""
@@ -127,6 +145,8 @@ class Lesson:
             },
             "nudge": {"step": self.nudge.step, "scheme": self.nudge.scheme, "limit": self.nudge.limit},
         }
+        laboratory = self.laboratory
+        table["laboratory"] = {"number": laboratory.ripple, "nudge": laboratory.nudge, "reach": laboratory.reach}
         if self.next:
             table["next"] = self.next
         if self.ops:
@@ -154,10 +174,49 @@ class Lesson:
         """The given numbers by tensor."""
         return {name: tensor.values for name, tensor in self.tensors.items()}
 
-    def with_values(self, values: Mapping[str, np.ndarray], nudge: Nudge) -> Lesson:
+    @cached_property
+    def numbers(self) -> Mapping[str, tuple[str, Index]]:
+        """The numbers that can be picked, by the name that a person reads (``w[1,2]``): tensor and index.
+
+        They are those of the tensors with a gradient; of more than ``MOST_NUMBERS``, every so many is left out.
+        """
+        shapes = self.program.shapes
+        every = [(name, index) for name in self.program.requested for index in np.ndindex(shapes[name])]
+        chosen = every[:: -(-len(every) // MOST_NUMBERS)]
+        return MappingProxyType({element_name(name, index): (name, index) for name, index in chosen})
+
+    def with_values(self, values: Mapping[str, np.ndarray]) -> Lesson:
         """The same lesson on other numbers of the same shapes."""
         tensors = {name: replace(tensor, values=values[name]) for name, tensor in self.tensors.items()}
-        return replace(self, tensors=tensors, nudge=nudge)
+        return self._with(tensors=MappingProxyType(tensors))
+
+    def setting(self, key: str) -> float | str:
+        """A number or word to play with: ``nudge.step``."""
+        section, field = key.split(".")
+        return getattr(getattr(self, section), field)
+
+    def with_setting(self, key: str, value: float | str) -> Lesson:
+        """The same lesson with another such number or word; :class:`LessonError` says what is expected."""
+        section, field = key.split(".")
+        old = self.setting(key)
+        if isinstance(old, str):
+            choices = SCHEMES if key == "nudge.scheme" else self.numbers
+            if value not in choices:
+                raise LessonError(f"{key.replace('.', ' ')} must be {_choice(choices)}")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LARGEST_STEP:
+            raise LessonError("a step must be a number above 0")
+        return self._with(**{section: replace(getattr(self, section), **{field: value})})
+
+    def _with(self, **changes) -> Lesson:
+        """The same lines on other numbers: the program stays as it is."""
+        changed = replace(self, **changes)
+        changed.__dict__.update({key: self.__dict__[key] for key in ("rules", "program") if key in self.__dict__})
+        return changed
+
+
+def _choice(words: Collection[str]) -> str:
+    listed = list(words)
+    return " or ".join(listed) if len(listed) < 4 else f"one of {listed[0]}, {listed[1]}, … {listed[-1]}"
 
 
 # -- finding -----------------------------------------------------------------------------------------------------
@@ -195,8 +254,22 @@ def find_template(path_or_name: str | Path) -> Path:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 KEYS = {
-    "": ("title", "question", "text", "forward", "gradients", "tensors", "ops", "nudge", "steps", "order", "next"),
+    "": (
+        "title",
+        "question",
+        "text",
+        "forward",
+        "gradients",
+        "tensors",
+        "ops",
+        "nudge",
+        "laboratory",
+        "steps",
+        "order",
+        "next",
+    ),
     "nudge": ("step", "scheme", "limit"),
+    "laboratory": ("number", "nudge", "reach"),
     "steps": ("number", "step", "rows"),
     "tensors": ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note"),
 }
@@ -248,8 +321,9 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         next=_text(table, "next", 100, ""),
     )
     _class_numbers(lesson)
-    _finite(lesson.program.run(lesson.values), lesson.program)
-    return lesson
+    values = lesson.program.run(lesson.values)
+    _finite(values, lesson.program)
+    return lesson._with(laboratory=_laboratory(_table(table, "laboratory"), lesson, values))
 
 
 def _twins(tensors: Mapping[str, Tensor]) -> None:
@@ -436,6 +510,23 @@ def _steps(table: Mapping, tensors: Mapping[str, Tensor]) -> Steps:
         step=_number(table, "step", Steps.step, 1e-15, 1e6, "[steps] "),
         rows=int(_number(table, "rows", Steps.rows, 1, 1000, "[steps] ")),
     )
+
+
+def _laboratory(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Laboratory:
+    """What the template picks; otherwise the first number that moves the loss, parameters before inputs."""
+    _only(table, "laboratory", "[laboratory]")
+    names = list(lesson.numbers)
+
+    def rank(name: str) -> tuple[bool, bool]:
+        tensor, index = lesson.numbers[name]
+        return values[f"{tensor}.g"][index] == 0, lesson.tensors[tensor].role != "parameter"
+
+    number = _text(table, "number", 60, min(names, key=rank), "[laboratory] ")
+    if number not in names:
+        raise LessonError(f"[laboratory] number: found {number!r}, expected {_choice(names)}{closest(number, names)}")
+    nudge = _number(table, "nudge", Laboratory.nudge, 1e-12, 1e6, "[laboratory] ")
+    reach = _number(table, "reach", Laboratory.reach, 1e-12, 1e6, "[laboratory] ")
+    return Laboratory(number, number, number, nudge, reach)
 
 
 def _only(table: Mapping, kind: str, where: str) -> None:

@@ -47,6 +47,7 @@ STYLES: dict[str, Style] = {
     "index": Style(color=MUTED, size=10, align="center"),
     "difference": Style(color=MUTED, align="center"),
     "verdict": Style(align="center", bold=True, grid=True),
+    "remark": Style(color=MUTED, italic=True),
     "live_verdict": Style(color=AGREE_INK, size=14, bold=True),
     "setting": _number(INPUT, EDITABLE),
     "setting_copy": Style(align="center"),

@@ -34,7 +34,7 @@ def change(path: Path, at: tuple[str, str], value) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("x", 2.5), ("w", -1.25), ("b", 0.75), ("y", 3), ("nudge.h", 0.001), ("nudge.scheme", "forward")],
+    [("x", 2.5), ("w", -1.25), ("b", 0.75), ("y", 3), ("nudge.step", 0.001), ("nudge.scheme", "forward")],
 )
 def test_changed_numbers_verify(book, layer, name, value):
     change(book, cell_of(layer, name, "input"), value)
@@ -125,8 +125,8 @@ def test_a_changed_label_that_formulas_read_is_named(book, layer):
     [
         ("x", "many", "an input is not a number"),
         ("x", None, "an input is not a number"),
-        ("nudge.h", 0, "a number above 0"),
-        ("nudge.h", -1, "a number above 0"),
+        ("nudge.step", 0, "a number above 0"),
+        ("nudge.step", -1, "a number above 0"),
         ("nudge.scheme", "sideways", "central or forward"),
     ],
 )
