@@ -9,11 +9,12 @@ from textwrap import wrap
 
 import numpy as np
 
-from sheetgrad.cells import Shape
-from sheetgrad.formulas import Area, Fill, Filled, Placement, letter
+from sheetgrad.cells import Expr, Shape
+from sheetgrad.formulas import Area, Book, Fill, Filled, Placement, Printer, fill, letter
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
+NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many columns at most
 MOST_FORMULAS = 100_000  # and for so many formula cells in all
 
@@ -131,6 +132,23 @@ class Sheet:
         block = Block(row, column, filled.formulas, style, "formula", expected, fills=filled.fills, **more)
         self.blocks.append(block)
         return block
+
+    def formula(
+        self, row: int, column: int, expression: Expr, book: Book, expected: float | str | tuple, style: str, **more
+    ) -> Block:
+        """Adds a single formula; ``book`` says where the names in it stand."""
+        tokens = Printer(book).tokens(expression)
+        grid = np.empty((1, 1), dtype=float if isinstance(expected, (int, float)) else object)
+        grid[0, 0] = expected
+        return self.formulas(row, column, fill(lambda i, j: tokens, 1, 1, self.name, True), grid, style, **more)
+
+    def input(self, row: int, column: int, value: float | str, name: str, number_format: str = "General") -> Placement:
+        """Adds a number or word to play with, known to the lesson as ``name``; gives its place."""
+        expected = np.array([[value]], dtype=object if isinstance(value, str) else float)
+        self.blocks.append(
+            Block(row, column, [[value]], "setting", "input", expected, name=name, number_format=number_format)
+        )
+        return Placement(self.name, row, column, (), ())
 
     @property
     def formula_count(self) -> int:

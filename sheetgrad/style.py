@@ -87,3 +87,4 @@ STYLES: dict[str, Style] = {
 }
 
 VERDICTS = {"✓": (AGREE, AGREE_INK), "kink": (KINK, "92400E"), "✗": (WRONG, WRONG_INK)}
+CHANGED = (NUDGE, NUDGE_INK)

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
+from openpyxl.chart import Reference, ScatterChart
+from openpyxl.chart import Series as Curve
+from openpyxl.chart.marker import Marker
+from openpyxl.chart.shapes import GraphicalProperties
+from openpyxl.drawing.line import LineProperties
+from openpyxl.drawing.text import CharacterProperties, ParagraphProperties
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Side
 from openpyxl.utils import absolute_coordinate, quote_sheetname
@@ -17,8 +23,8 @@ from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas import Area, letter
-from sheetgrad.layout import Plan, Sheet, address
-from sheetgrad.style import STYLES, VERDICTS
+from sheetgrad.layout import NO_CHANGE, Plan, Sheet, address
+from sheetgrad.style import CHANGED, STYLES, VERDICTS
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
@@ -116,7 +122,11 @@ def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _look(target, sheet)
     _choices(target, sheet)
     _verdicts(target, sheet)
+    _changes(target, sheet)
+    _charts(target, sheet)
     _page(target, sheet)
+    if sheet.hidden:
+        target.sheet_state = "hidden"
 
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
@@ -141,9 +151,12 @@ def _look(target: Worksheet, sheet: Sheet) -> None:
 
 def _choices(target: Worksheet, sheet: Sheet) -> None:
     for (row, column), words in sheet.choices.items():
-        listed = ",".join(words)
-        validation = DataValidation(type="list", formula1=f'"{listed}"', allow_blank=False, showErrorMessage=True)
-        validation.errorTitle, validation.error = "Not one of the choices", f"Choose one of: {', '.join(words)}"
+        if isinstance(words, Area):
+            listed, said = _absolute(words), "Choose a name from the list"
+        else:
+            listed, said = f'"{",".join(words)}"', f"Choose one of: {', '.join(words)}"
+        validation = DataValidation(type="list", formula1=listed, allow_blank=False, showErrorMessage=True)
+        validation.errorTitle, validation.error = "Not one of the choices", said
         target.add_data_validation(validation)
         validation.add(address(row, column))
 
@@ -162,6 +175,50 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             if sheet.name == "Lesson":
                 rule.dxf.fill = None
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
+def _changes(target: Worksheet, sheet: Sheet) -> None:
+    """Changes that are not 0 are marked."""
+    for area in sheet.changes:
+        first = address(area.top, area.left)
+        rule = FormulaRule(
+            formula=[f"ABS({first})>{NO_CHANGE!r}".replace("e", "E")],
+            fill=PatternFill("solid", bgColor=CHANGED[0]),
+            font=Font(color=CHANGED[1], bold=True),
+        )
+        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
+MARKS = {"line": ("solid", 22_000), "dashes": ("dash", 15_000), "points": (None, 0)}  # dash and width in EMU
+
+
+def _charts(target: Worksheet, sheet: Sheet) -> None:
+    for chart in sheet.charts:
+        drawn = ScatterChart()
+        drawn.title, drawn.width, drawn.height, drawn.style = chart.title, chart.width, chart.height, 2
+        drawn.scatterStyle, drawn.legend.position = "lineMarker", "b"
+        drawn.title.overlay = False
+        drawn.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1200, b=True))
+        for axis, words in ((drawn.x_axis, chart.x_title), (drawn.y_axis, chart.y_title)):
+            axis.title, axis.delete, axis.crosses = words, False, "min"
+            axis.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1000, b=False))
+            axis.number_format = "0E+00" if chart.logarithmic else "General"
+            axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="E5E7EB", w=6_000))
+            if chart.logarithmic:
+                axis.scaling.logBase = 10
+        for series in chart.series:
+            values = [Reference(target, range_string=_absolute(area)) for area in (series.y, series.x)]
+            curve = Curve(*values, title=series.title)
+            dash, width = MARKS[series.mark]
+            curve.smooth = False
+            curve.graphicalProperties = GraphicalProperties(
+                ln=LineProperties(solidFill=series.color, w=width, prstDash=dash) if dash else LineProperties(noFill=True)
+            )
+            curve.marker = Marker(symbol="none" if dash else "circle", size=8)
+            if not dash:
+                curve.marker.graphicalProperties = GraphicalProperties(solidFill=series.color)
+            drawn.series.append(curve)
+        target.add_chart(drawn, address(chart.row, chart.column))
 
 
 PAGE_WIDTH, PAGE_HEIGHT = 10.5, 7.0  # inches of A4 landscape that are printed on, with a little to spare

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from sheetgrad.formulas import Placement, Printer, fill
-from sheetgrad.layout import Block, Sheet
+from sheetgrad.formulas import Placement
+from sheetgrad.layout import Sheet
 from sheetgrad.lesson import SCHEMES, Lesson
 from sheetgrad.sheets import gradients, nudge
 
@@ -37,10 +35,8 @@ def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) ->
     sheet.label(TOP + 1, TEXT_COLUMN, "scheme", "setting_name")
     sheet.label(TOP, 5, "try 0.01 or 0.000001", "editable_note")
     sheet.label(TOP + 1, 5, "central: nudge up and down; forward: only up", "editable_note")
-    sheet.blocks += [
-        Block(TOP, 4, [[h]], "setting", "input", np.array([[h]]), name=nudge.H, number_format="0.0E+00"),
-        Block(TOP + 1, 4, [[scheme]], "setting", "input", np.array([[scheme]], dtype=object), name=nudge.SCHEME),
-    ]
+    sheet.input(TOP, 4, h, nudge.H, "0.0E+00")
+    sheet.input(TOP + 1, 4, scheme, nudge.SCHEME)
     sheet.choices[TOP + 1, 4] = SCHEMES
     row = _paragraphs(sheet, lesson, TOP + 3)
     row = _links(sheet, row, others)
@@ -50,13 +46,10 @@ def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) ->
 
 
 def _verdict(sheet: Sheet, counts: Mapping[str, int]) -> None:
-    printer = Printer({key: [place] for key, place in nudge.tally_places().items()})
-    expression = nudge.verdict_expression()
-    filled = fill(lambda i, j: printer.tokens(expression), 1, 1, NAME, True)
+    book = {key: [place] for key, place in nudge.tally_places().items()}
     text = nudge.verdict_text(counts["agree"], counts["kink"], counts["total"])
-    expected = np.array([[text]], dtype=object)
-    sheet.blocks.append(Block(5, TEXT_COLUMN, filled.formulas, "live_verdict", "formula", expected, fills=filled.fills))
-    sheet.verdicts.append(sheet.blocks[-1].area(NAME))
+    shown = sheet.formula(5, TEXT_COLUMN, nudge.verdict_expression(), book, text, "live_verdict")
+    sheet.verdicts.append(shown.area(NAME))
 
 
 def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
@@ -70,6 +63,9 @@ def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
 
 
 LINKS = {
+    "Step size": "one number nudged by less and less: which step is best, and why",
+    "Ripple": "one number nudged, and every number that moves with it",
+    "Tangent": "the loss as a curve, and the gradient as the slope of its tangent",
     "Gradients": "the forward pass line by line, and under each block its gradient",
     "Nudge": "every number nudged in turn, and the slope compared with the gradient",
     "Steps": "one number grows by a tiny step, row after row",
@@ -78,10 +74,11 @@ LINKS = {
 
 def _links(sheet: Sheet, row: int, others: Sequence[Sheet]) -> int:
     sheet.label(row, TEXT_COLUMN, "Where to look", "heading")
-    for k, other in enumerate(others, 1):
+    shown = [other for other in others if not other.hidden]
+    for k, other in enumerate(shown, 1):
         sheet.label(row + k, TEXT_COLUMN, other.name, "link", link=other.name)
         sheet.label(row + k, TEXT_COLUMN + 2, LINKS[other.name], "text_line")
-    return row + len(others) + 2
+    return row + len(shown) + 2
 
 
 def _colours(sheet: Sheet, row: int, lesson: Lesson) -> None:

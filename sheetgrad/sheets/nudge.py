@@ -5,7 +5,8 @@ the nudged tensor is computed again; everything else is read from the Gradients 
 
 When do a slope and a gradient agree? (:func:`agreement`, :func:`allowed_error`)
 The mean of the two one-sided slopes is the central difference. By Taylor's theorem it is off by at most
-h²/6 · max|f‴|, and rounding adds at most about ε·|loss|·n / h for n roundings (Higham, "Accuracy and Stability
+h²/6 · max|f‴|, and rounding adds at most about ε·|loss|·n / h for n roundings, or ε·|value·f′| / h where the nudged
+value itself is large (Higham, "Accuracy and Stability
 of Numerical Algorithms", 2nd ed., section 1.14). Three points do not show f‴; it is taken to be no more than 60
 times the largest of 1, |loss|, |f′| and the curvature |f″| that they do show.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetgrad.cells import Call, Expr, Index, Num, Op, Ref, Shape, Text, Whole
-from sheetgrad.formulas import Placement, Printer, element_name, fill
+from sheetgrad.formulas import Placement, element_name
 from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import gradients
@@ -72,16 +73,17 @@ class Nudged:
     passes: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
-def allowed_error(loss: float, gradient, right, left, h: float):
+def allowed_error(loss: float, value, gradient, right, left, h):
     """How far slope and gradient may be apart: truncation plus rounding, as derived at the top of this module."""
     curvature = np.abs(right - left) / h
-    scale = np.maximum.reduce([np.full_like(curvature, max(1.0, abs(loss))), np.abs(gradient), curvature])
-    return TRUNCATION * h**2 * scale + rounding_error(loss, h)
+    scale = np.maximum(np.maximum(np.abs(gradient), curvature), max(1.0, abs(loss)))
+    return TRUNCATION * h**2 * scale + rounding_error(loss, value, gradient, h)
 
 
-def rounding_error(loss: float, h: float) -> float:
-    """What rounding alone may do to a slope: ``ROUNDINGS`` roundings of the loss, divided by h."""
-    return ROUNDINGS * EPSILON * max(1.0, abs(loss)) / h
+def rounding_error(loss: float, value, gradient, h):
+    """What rounding alone may do to a slope: ``ROUNDINGS`` roundings of the loss, or of the nudged value on its
+    way there, divided by h."""
+    return ROUNDINGS * EPSILON * np.maximum(np.abs(value * gradient), max(1.0, abs(loss))) / h
 
 
 def agreement(gradient, right, left, allowed) -> np.ndarray:
@@ -105,8 +107,8 @@ def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: M
     with np.errstate(all="ignore"):
         right, left = (up[program.loss] - loss) / h, (loss - down[program.loss]) / h
         slope = (up[program.loss] - down[program.loss]) / (2 * h) if lesson.nudge.scheme == "central" else right
-        gradient = np.array([values[f"{name}.g"][index] for index in numbers])
-        allowed = allowed_error(loss, gradient, right, left, h)
+        value, gradient = (np.array([values[key][index] for index in numbers]) for key in (name, f"{name}.g"))
+        allowed = allowed_error(loss, value, gradient, right, left, h)
         verdict = agreement(gradient, right, left, allowed)
     return Nudged(up[program.loss], down[program.loss], right, left, slope, gradient, allowed, verdict, (up, down))
 
@@ -222,17 +224,10 @@ def _heading(sheet: Sheet, lesson: Lesson, sources, values) -> dict[str, Placeme
     for key, (row, word, value, form) in shown.items():
         sheet.label(row, 2, word, "setting_name")
         place = Placement(NAME, row, 3, (), ())
-        printer = Printer({key: [sources[key]]})
-        _formula(sheet, row, 3, Ref(key, ()), printer, value, "setting_copy", form)
+        sheet.formula(row, 3, Ref(key, ()), {key: [sources[key]]}, value, "setting_copy", number_format=form)
         places[key] = place
     sheet.label(3, 4, "change h and the scheme on the Lesson sheet", "note")
     return places
-
-
-def _formula(sheet: Sheet, row, column, expression: Expr, printer: Printer, expected, style: str, form: str) -> None:
-    filled = fill(lambda i, j: printer.tokens(expression), 1, 1, sheet.name, True)
-    grid = np.array([[expected]], dtype=object if isinstance(expected, str) else float)
-    sheet.formulas(row, column, filled, grid, style, number_format=form)
 
 
 def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Sequence[str], table: Placement) -> None:
@@ -240,13 +235,13 @@ def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Sequence[str], table
     total = sum(len(indices) for indices in numbers.values())
     program = lesson.program
     every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in program.requested)
-    printer = Printer({"table": [table]})
     for row, (word, sign, style) in enumerate(
         (("agree", AGREE, "agree"), ("at a kink", KINK, "kink"), ("disagree", DISAGREE, "disagree")), 3
     ):
         sheet.label(row, 8, word, f"tally_{style}")
         count = Call("COUNTIF", (Whole("table"), Text(sign)))
-        _formula(sheet, row, 9, count, printer, float(verdicts.count(sign)), "setting_copy", "0")
+        found = float(verdicts.count(sign))
+        sheet.formula(row, 9, count, {"table": [table]}, found, "setting_copy", number_format="0")
     if total < every:
         sheet.label(5, 4, f"a spread-out sample: {total} of {every} numbers", "note")
     sheet.blocks.append(
@@ -298,14 +293,14 @@ class _Section:
         """Value, losses, slopes, gradient and verdict of each line."""
         nudged, loss, passes = self.nudged, self.program.loss, self.passes
         now, h = float(self.values[loss]), self.lesson.nudge.step
-        noise = rounding_error(now, h)
+        values = np.array([self.values[self.name][index] for index in self.indices])
+        noise = rounding_error(now, values, nudged.gradient, h)
         names = tuple(element_name(self.name, index) for index in self.indices)
         own = self.drawing.places[self.name][0]
         cells = [own.cell(index) for index in self.indices]
         passes.fixed(FIRST_LINE, self.at["number"], names, "number")
         passes.fixed(FIRST_LINE, self.at["row"], [float(r - own.row + 1) for r, _ in cells], "index", "0")
         passes.fixed(FIRST_LINE, self.at["column"], [float(c - own.column + 1) for _, c in cells], "index", "0")
-        values = np.array([self.values[self.name][index] for index in self.indices])
         spread = np.abs(nudged.allowed) * 1e-3 + 2 * TRUNCATION * h * noise
         gradient = Call("ABS", (Op("-", _field("slope"), _field("gradient")),))
         parts: dict[str, tuple[Expr, np.ndarray, float | np.ndarray]] = {
@@ -372,7 +367,8 @@ def allowed_expression(loss: str) -> Expr:
     bend = Op("/", Call("ABS", (Op("-", _field("right"), _field("left")),)), h)
     scale = Call("MAX", (Num(1), size, Call("ABS", (_field("gradient"),)), bend))
     truncation = Op("*", Op("*", Num(TRUNCATION), Op("^", h, Num(2))), scale)
-    rounding = Op("/", Op("*", Num(float(f"{ROUNDINGS * EPSILON:.3e}")), Call("MAX", (Num(1), size))), h)
+    moved = Call("ABS", (Op("*", _field("value"), _field("gradient")),))
+    rounding = Op("/", Op("*", Num(float(f"{ROUNDINGS * EPSILON:.3e}")), Call("MAX", (Num(1), size, moved))), h)
     return Op("+", truncation, rounding)
 
 

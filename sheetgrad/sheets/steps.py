@@ -9,7 +9,7 @@ import numpy as np
 from sheetgrad.autodiff import run_lines
 from sheetgrad.cells import Expr, Op, Ref
 from sheetgrad.formulas import Placement, Printer, fill
-from sheetgrad.layout import Block, PlanError, Sheet
+from sheetgrad.layout import PlanError, Sheet
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import gradients
 from sheetgrad.sheets.nudge import EPSILON
@@ -39,26 +39,13 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
     sheet.label(2, 2, f"{stay if others else ''}How much does {loss} move each time?", "subtitle")
     sheet.label(4, 2, f"{name} step", "setting_name")
     sheet.label(4, 4, "yours to change: try 0.5, then 0.00000000000001", "editable_note")
-    step = np.array([[steps.step]])
-    sheet.blocks.append(Block(4, 3, step.tolist(), "setting", "input", step, name=STEP, number_format="General"))
+    sheet.input(4, 3, steps.step, STEP)
     rows = steps.rows
 
     def add(column: int, start: int, tokens_at, expected: np.ndarray, style: str, form: str, tolerance=0.0) -> None:
         grid = expected.reshape(-1, 1)
         filled = fill(tokens_at, len(grid), 1, NAME, True)
-        sheet.blocks.append(
-            Block(
-                start,
-                column,
-                filled.formulas,
-                style,
-                "formula",
-                grid,
-                tolerance=tolerance,
-                number_format=form,
-                fills=filled.fills,
-            )
-        )
+        sheet.formulas(start, column, filled, grid, style, tolerance=tolerance, number_format=form)
 
     def place(column: int, row: int) -> list[Placement]:
         return [Placement(NAME, row, column, (), ())]
