@@ -5,7 +5,7 @@ from __future__ import annotations
 from sheetgrad.formulas import Area
 from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError, Sheet
 from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import cover, gradients, nudge, steps
+from sheetgrad.sheets import cover, gradients, nudge, numbers, ripple, step_size, steps, tangent
 
 SPARE = 1_000  # formula cells kept free for headings and tallies
 
@@ -27,7 +27,10 @@ def make_plan(lesson: Lesson) -> Plan:
             "use smaller tensors"
         )
     nudge_sheet = _nudge_sheet(lesson, drawing, values, MOST_FORMULAS - SPARE - taken)
-    sheets = [gradient_sheet, nudge_sheet, *step_sheets]
+    sheets = [gradient_sheet, nudge_sheet, *step_sheets, step_size.build(lesson, drawing, values)]
+    sheets.append(ripple.build(lesson, drawing, values))
+    sheets.append(tangent.build(lesson, drawing, cover.settings_places(), values))
+    sheets.append(numbers.build(lesson, drawing, values))
     sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
 

@@ -241,7 +241,7 @@ class _Checker:
         if block.name:
             size = block.rows * block.columns
             self.errors.setdefault(block.name, []).append((size, worst_absolute, worst_relative, good))
-        if block.style == "verdict":
+        if block.items:
             self._tally(block, shown)
 
     def _tally(self, block: Block, shown: dict[str, Value]) -> None:

@@ -196,6 +196,7 @@ def _charts(target: Worksheet, sheet: Sheet) -> None:
     for chart in sheet.charts:
         drawn = ScatterChart()
         drawn.title, drawn.width, drawn.height, drawn.style = chart.title, chart.width, chart.height, 2
+        drawn.visible_cells_only = False  # what is folded away is drawn all the same
         drawn.scatterStyle, drawn.legend.position = "lineMarker", "b"
         drawn.title.overlay = False
         drawn.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1200, b=True))
@@ -212,7 +213,9 @@ def _charts(target: Worksheet, sheet: Sheet) -> None:
             dash, width = MARKS[series.mark]
             curve.smooth = False
             curve.graphicalProperties = GraphicalProperties(
-                ln=LineProperties(solidFill=series.color, w=width, prstDash=dash) if dash else LineProperties(noFill=True)
+                ln=LineProperties(solidFill=series.color, w=width, prstDash=dash)
+                if dash
+                else LineProperties(noFill=True)
             )
             curve.marker = Marker(symbol="none" if dash else "circle", size=8)
             if not dash:

@@ -6,15 +6,15 @@ Top to bottom is the forward pass, bottom to top the backward pass. All formulas
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sheetgrad.autodiff import Line, Program, Step
 from sheetgrad.cells import Call as ExcelCall
-from sheetgrad.cells import CellArray, Expr, Fold, Neg, Op, Ref, Shape
-from sheetgrad.formulas import Filled, FormulaError, Placement, Printer, Unaligned, fill, rectangles, spell
+from sheetgrad.cells import CellArray, Expr, Fold, Index, Neg, Op, Ref, Shape
+from sheetgrad.formulas import Book, Filled, FormulaError, Placement, Printer, Unaligned, fill, rectangles, spell
 from sheetgrad.layout import (
     COLUMN_WIDTH,
     MOST_SHEET_COLUMNS,
@@ -463,25 +463,44 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, ro
         style = f"{style}_copy"
     if item.line is not None and item.key == lesson.program.loss:
         style = "loss"
+    more = dict(style=style, name=item.key)
+    if item.purpose == "given":
+        return input_blocks(place, value, **more)
+    cells = lesson.program.cells[item.key] if item.line else CellArray.named(item.key, shape)
+    book = drawing.book(item.step) if item.line else drawing.places
+    what = item.line.text if item.line else item.key
+    return formula_blocks(cells, place, book, value, what, turned=item.purpose == "turned", **more)
+
+
+def input_blocks(place: Placement, value: np.ndarray, **more) -> list[Block]:
+    """The numbers of a tensor for the student to change, a block a 2-D panel."""
     blocks = []
-    for number, index in enumerate(panels(shape)):
-        part = np.asarray(value[index])
-        inner = shape[len(index) :]
-        row, column = place.cell((*index, *[0] * len(inner)))
-        grid = part.reshape(_grid(inner, place))
-        if item.purpose == "turned":
-            grid = _turned_grid(part, inner, place)
-        common = dict(
-            row=row, column=column, style=style, name=item.key, panel=number, number_format=number_format(value)
-        )
-        if item.purpose == "given":
-            blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **common))
-            continue
-        cells = lesson.program.cells[item.key] if item.line else CellArray.named(item.key, shape)
-        book = drawing.book(item.step) if item.line else drawing.places
-        filled = _filled(cells, index, grid.shape, place, Printer(book), item)
-        blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **common))
+    for number, _, grid, row, column in _panels(place, value, False):
+        at = dict(row=row, column=column, panel=number, number_format=number_format(value))
+        blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **at, **more))
     return blocks
+
+
+def formula_blocks(
+    cells: CellArray, place: Placement, book: Book, value: np.ndarray, what: str, turned: bool = False, **more
+) -> list[Block]:
+    """The formulas of a tensor at ``place``, a block a 2-D panel; ``what`` is named when one cannot be written."""
+    printer, blocks = Printer(book), []
+    form = more.pop("number_format", None) or number_format(value)
+    for number, index, grid, row, column in _panels(place, value, turned):
+        filled = _filled(cells, index, grid.shape, place, printer, what)
+        at = dict(row=row, column=column, panel=number, number_format=form)
+        blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **at, **more))
+    return blocks
+
+
+def _panels(place: Placement, value: np.ndarray, turned: bool) -> Iterator[tuple[int, Index, np.ndarray, int, int]]:
+    """Number, leading index, numbers as they stand, and the corner of each 2-D panel."""
+    for number, index in enumerate(panels(place.shape)):
+        part = np.asarray(value[index])
+        inner = place.shape[len(index) :]
+        grid = part.T if turned and len(inner) == 2 else part.reshape(_grid(inner, place))
+        yield number, index, grid, *place.cell((*index, *[0] * len(inner)))
 
 
 def _grid(inner: Shape, place: Placement) -> tuple[int, int]:
@@ -490,11 +509,7 @@ def _grid(inner: Shape, place: Placement) -> tuple[int, int]:
     return inner if len(inner) == 2 else (1, 1)
 
 
-def _turned_grid(part: np.ndarray, inner: Shape, place: Placement) -> np.ndarray:
-    return part.T if len(inner) == 2 else part.reshape(_grid(inner, place))
-
-
-def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, printer: Printer, item: Drawn) -> Filled:
+def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, printer: Printer, what: str) -> Filled:
     inner = place.steps[len(index) :]
 
     def tokens(i: int, j: int):
@@ -503,9 +518,11 @@ def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, pr
         return printer.tokens(cells.element((*index, *at)))
 
     try:
-        return fill(tokens, *grid, NAME, cells.uniform)
+        return fill(tokens, *grid, place.sheet, cells.uniform)
+    except Unaligned:
+        raise
     except FormulaError as error:
-        raise PlanError(f"{item.line.text if item.line else item.key}: {error}") from None
+        raise PlanError(f"{what}: {error}") from None
 
 
 WORDS = {

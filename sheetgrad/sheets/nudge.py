@@ -30,7 +30,7 @@ H, SCHEME = "nudge.step", "nudge.scheme"
 TOP = 7
 PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
-EPSILON = float(np.finfo(float).eps)
+EPSILON = 2.22e-16  # the spacing of numbers at 1, as it is typed in the sheets
 ROUNDINGS = 64  # roundings in a forward pass that the loss carries, generously
 TRUNCATION = 10.0  # 60 / 6, see above
 AGREE, KINK, DISAGREE = "✓", "kink", "✗"
@@ -44,8 +44,8 @@ FIELDS = {  # what each line shows first, with its style; the fields after VISIB
     "gradient": ("gradient (rule)", "gradient_bold", "0.000000"),
     "difference": ("difference", "difference", "0.0E+00"),
     "verdict": ("agree?", "verdict", "@"),
-    "to_left": ("slope on the left", "slope", "0.000000"),
-    "to_right": ("slope on the right", "slope", "0.000000"),
+    "to_left": ("left slope", "side", "0.000000"),
+    "to_right": ("right slope", "side", "0.000000"),
     "remark": ("remark", "remark", "@"),
     "row": ("row", "index", "0"),
     "column": ("column", "index", "0"),
@@ -367,20 +367,26 @@ def allowed_expression(loss: str) -> Expr:
     bend = Op("/", Call("ABS", (Op("-", _field("right"), _field("left")),)), h)
     scale = Call("MAX", (Num(1), size, Call("ABS", (_field("gradient"),)), bend))
     truncation = Op("*", Op("*", Num(TRUNCATION), Op("^", h, Num(2))), scale)
+    return Op("+", truncation, rounding_expression(loss, h))
+
+
+def rounding_expression(loss: str, h: Expr) -> Expr:
+    """:func:`rounding_error` as a formula."""
     moved = Call("ABS", (Op("*", _field("value"), _field("gradient")),))
-    rounding = Op("/", Op("*", Num(float(f"{ROUNDINGS * EPSILON:.3e}")), Call("MAX", (Num(1), size, moved))), h)
-    return Op("+", truncation, rounding)
+    size = Call("MAX", (Num(1), Call("ABS", (Ref(loss, ()),)), moved))
+    return Op("/", Op("*", Num(ROUNDINGS * EPSILON), size), h)
 
 
-def agreement_expression() -> Expr:
-    """:func:`agreement` as a formula."""
-    gradient, allowed = _field("gradient"), _field("allowed")
+def agreement_expression(allowed: Expr | None = None, words: Sequence[str] = (AGREE, KINK, DISAGREE)) -> Expr:
+    """:func:`agreement` as a formula; ``words`` are what it says, ``allowed`` where that has no field."""
+    gradient, allowed = _field("gradient"), allowed or _field("allowed")
+    agrees, kink, disagrees = map(Text, words)
     sides = _field("right"), _field("left")
     mean = Op("/", Op("+", *sides), Num(2))
     agree = Op("<=", Call("ABS", (Op("-", mean, gradient),)), allowed)
     above = Op(">=", gradient, Op("-", Call("MIN", sides), allowed))
     below = Op("<=", gradient, Op("+", Call("MAX", sides), allowed))
-    return conditions([(agree, Text(AGREE)), (Call("AND", (above, below)), Text(KINK))], Text(DISAGREE))
+    return conditions([(agree, agrees), (Call("AND", (above, below)), kink)], disagrees)
 
 
 def _at_a_kink(side: str) -> Expr:
