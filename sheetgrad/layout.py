@@ -29,7 +29,8 @@ class Block:
 
     ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change) or
     ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show (a tuple
-    where several texts will do), ``tolerance`` what may be added to the usual one. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
+    where several texts will do), ``tolerance`` what may be added to the usual one, ``near_zero`` the usual one for
+    numbers near 0. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
     ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
     ``items`` what each cell of a list is about, such as ``w[1,2]``.
     """
@@ -43,6 +44,7 @@ class Block:
     name: str = ""
     panel: int = 0
     tolerance: float | np.ndarray = 0.0
+    near_zero: float = 1e-12
     number_format: str = "General"
     fills: tuple[Fill, ...] = ()
     items: tuple[str, ...] = ()
@@ -102,7 +104,7 @@ class Sheet:
     """One sheet: its blocks and labels, and how it is to be looked at and printed.
 
     ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
-    are marked when they are not 0. ``sections`` are the first rows of parts that printing keeps on one page where
+    are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts that printing keeps on one page where
     they fit. A ``hidden`` sheet is only read by formulas.
     """
 
@@ -116,10 +118,11 @@ class Sheet:
     freeze: str | None = None
     choices: dict[tuple[int, int], tuple[str, ...] | Area] = field(default_factory=dict)
     charts: list[Chart] = field(default_factory=list)
-    changes: list[Area] = field(default_factory=list)
+    changes: list[tuple[Area, Area | None]] = field(default_factory=list)
     verdicts: list[Area] = field(default_factory=list)
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
+    print_rows: int | None = None
     pages_wide: int = 1
     one_page: bool = False
     hidden: bool = False

@@ -6,8 +6,10 @@ from sheetgrad.formulas import Area
 from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError, Sheet
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import cover, gradients, nudge, numbers, ripple, step_size, steps, tangent
+from sheetgrad.sheets.passes import pass_cells
 
 SPARE = 1_000  # formula cells kept free for headings and tallies
+LARGEST_LABORATORY = 20_000  # cells of forward pass on a sheet where one number is picked
 
 
 def make_plan(lesson: Lesson) -> Plan:
@@ -20,19 +22,42 @@ def make_plan(lesson: Lesson) -> Plan:
     drawing = gradients.draw(lesson)
     gradient_sheet = gradients.build(lesson, drawing, values)
     step_sheets = [steps.build(lesson, drawing, values)] if lesson.steps else []
-    taken = sum(sheet.formula_count for sheet in (gradient_sheet, *step_sheets))
-    if taken > MOST_FORMULAS - SPARE:
+    list_sheet = numbers.build(lesson, drawing, values)
+    room = MOST_FORMULAS - SPARE - sum(s.formula_count for s in (gradient_sheet, *step_sheets, list_sheet))
+    if room < 0:
         raise PlanError(
-            f"the forward and backward pass take {taken:,} formula cells; {MOST_FORMULAS - SPARE:,} fit a workbook: "
-            "use smaller tensors"
+            f"the forward and backward pass take {MOST_FORMULAS - SPARE - room:,} formula cells; "
+            f"{MOST_FORMULAS - SPARE:,} fit a workbook: use smaller tensors"
         )
-    nudge_sheet = _nudge_sheet(lesson, drawing, values, MOST_FORMULAS - SPARE - taken)
-    sheets = [gradient_sheet, nudge_sheet, *step_sheets, step_size.build(lesson, drawing, values)]
-    sheets.append(ripple.build(lesson, drawing, values))
-    sheets.append(tangent.build(lesson, drawing, cover.settings_places(), values))
-    sheets.append(numbers.build(lesson, drawing, values))
-    sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets))
+    laboratory, missing = _laboratory(lesson, drawing, values, room - nudge.LIGHT)
+    nudge_sheet = _nudge_sheet(lesson, drawing, values, room - sum(sheet.formula_count for sheet in laboratory))
+    sheets = [gradient_sheet, nudge_sheet, *step_sheets, *laboratory, list_sheet]
+    sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets, missing))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
+
+
+def _laboratory(lesson: Lesson, drawing: gradients.Drawing, values, room: int) -> tuple[list[Sheet], list[str]]:
+    """The sheets on which one number is picked, and why some are left out: those that are too large for a workbook
+    that a school laptop opens quickly."""
+    cells = pass_cells(lesson.program, lesson.program.requested)
+    makers = {
+        step_size.NAME: (2 * len(step_size.STEPS), step_size.build, ()),
+        ripple.NAME: (6, ripple.build, ()),
+        tangent.NAME: (tangent.LINES, tangent.build, (cover.settings_places(),)),
+    }
+    sheets, missing = [], []
+    for name, (passes, build, more) in makers.items():
+        if passes * cells > min(room, LARGEST_LABORATORY):
+            missing.append(f"{name} is left out: {passes * cells:,} cells of forward pass would be too many")
+            continue
+        try:
+            sheet = build(lesson, drawing, values, *more)
+        except PlanError as error:
+            missing.append(f"{name} is left out: {error}")
+            continue
+        room -= sheet.formula_count
+        sheets.append(sheet)
+    return sheets, missing
 
 
 def _nudge_sheet(lesson: Lesson, drawing: gradients.Drawing, values, room: int) -> Sheet:

@@ -22,7 +22,7 @@ from sheetgrad.plan import make_plan
 from sheetgrad.sheets import nudge
 from sheetgrad.write import CARRIER
 
-RELATIVE, ABSOLUTE = 1e-9, 1e-12  # the same operations in double precision (DESIGN, section 5)
+RELATIVE = 1e-9  # the same operations in double precision (DESIGN, section 5)
 LARGEST_FILE = 50_000_000  # bytes
 
 
@@ -233,7 +233,7 @@ class _Checker:
                     self.mismatches.append(Mismatch(sheet, at, problem, formula, _plain(written)))
                     good = False
                     continue
-                absolute, relative, agrees = difference(value, expected, tolerances[i, j])
+                absolute, relative, agrees = difference(value, expected, tolerances[i, j], block.near_zero)
                 worst_absolute, worst_relative = max(worst_absolute, absolute), max(worst_relative, relative)
                 if not agrees:
                     self.mismatches.append(Mismatch(sheet, at, "value", _plain(expected), _plain(value)))
@@ -289,7 +289,9 @@ def formula_cells(book: Workbook) -> Iterator[tuple[str, str]]:
                     yield sheet.title, cell.coordinate
 
 
-def difference(found: Value, expected: float | str | tuple, tolerance: float) -> tuple[float, float, bool]:
+def difference(
+    found: Value, expected: float | str | tuple, tolerance: float, near_zero: float
+) -> tuple[float, float, bool]:
     """Absolute and relative error, and whether it is within bounds.
 
     Where NumPy has no finite number, a spreadsheet must show an error, and the other way round.
@@ -305,8 +307,8 @@ def difference(found: Value, expected: float | str | tuple, tolerance: float) ->
         return 0.0, 0.0, False
     absolute = abs(found - float(expected))
     relative = absolute / abs(expected) if expected else (0.0 if absolute == 0 else math.inf)
-    agrees = absolute <= RELATIVE * abs(expected) + ABSOLUTE + tolerance
-    return absolute, (relative if absolute > ABSOLUTE + tolerance else min(relative, RELATIVE)), agrees
+    agrees = absolute <= RELATIVE * abs(expected) + near_zero + tolerance
+    return absolute, (relative if absolute > near_zero + tolerance else min(relative, RELATIVE)), agrees
 
 
 def same_formula(one: object, other: str) -> bool:

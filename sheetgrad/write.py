@@ -22,7 +22,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgrad.formulas import Area, letter
+from sheetgrad.formulas import Area, letter, number_text
 from sheetgrad.layout import NO_CHANGE, Plan, Sheet, address
 from sheetgrad.style import CHANGED, STYLES, VERDICTS
 
@@ -179,10 +179,11 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
 
 def _changes(target: Worksheet, sheet: Sheet) -> None:
     """Changes that are not 0 are marked."""
-    for area in sheet.changes:
+    for area, other in sheet.changes:
         first = address(area.top, area.left)
+        change = f"{first}-{address(other.top, other.left)}" if other else first
         rule = FormulaRule(
-            formula=[f"ABS({first})>{NO_CHANGE!r}".replace("e", "E")],
+            formula=[f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})"],
             fill=PatternFill("solid", bgColor=CHANGED[0]),
             font=Font(color=CHANGED[1], bold=True),
         )
@@ -238,8 +239,8 @@ def _page(target: Worksheet, sheet: Sheet) -> None:
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
     last = sheet.print_columns or sheet.last_column
-    if sheet.print_columns:
-        target.print_area = f"A1:{letter(last)}{max(target.max_row, 1)}"
+    if sheet.print_columns or sheet.print_rows:
+        target.print_area = f"A1:{letter(last)}{sheet.print_rows or target.max_row}"
     width = sum(sheet.widths.get(column, 8.7) for column in range(1, last + 2)) * INCHES_PER_CHARACTER
     scale = min(100, int(100 * PAGE_WIDTH / width))
     if sheet.sections and scale >= SMALLEST_SCALE and sheet.pages_wide == 1:

@@ -10,6 +10,8 @@ import pytest
 from conftest import LAYER
 from openpyxl import Workbook, load_workbook
 
+from sheetgrad.lesson import available
+
 GOOD = """
 title = "T"
 question = "Q?"
@@ -42,14 +44,14 @@ def test_list_shows_every_lesson_with_its_question_from_any_folder(tmp_path):
     done = sheetgrad("list", cwd=tmp_path)
     assert done.returncode == 0
     order = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert order == ["nudge-x", "chain-rule", "neuron", "linear-layer", "mini-batch", "mlp"]
+    assert order == ["nudge-x", "step-size", "chain-rule", "neuron", "kinks", "linear-layer", "mini-batch", "mlp"]
     assert "Where does out.g come from?" in done.stdout
 
 
 def test_build_without_a_name_builds_all_lessons_into_workbooks(tmp_path):
     done = sheetgrad("build", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "workbooks").glob("*.xlsx"))) == done.stdout.count("✓ workbooks") == 6
+    assert len(list((tmp_path / "workbooks").glob("*.xlsx"))) == done.stdout.count("✓ workbooks") == len(available())
     assert not [p for p in (tmp_path / "workbooks").iterdir() if p.name.startswith(".")]
 
 

@@ -44,6 +44,7 @@ DIALECT = set(
         "COUNTIF",
         "SUMIF",
         "IFERROR",
+        "ISNUMBER",
     ]
 )
 WILD = """
@@ -94,7 +95,7 @@ def test_lesson_builds_and_every_formula_cell_agrees_with_numpy(workbooks, name)
     _, _, report = workbooks[name]
     assert report.ok, report.mismatches[:3]
     assert report.checked_cells == report.formula_cells > 50
-    assert report.nudges["agree"] > 0 and report.nudges["kink"] == 0
+    assert report.nudges["agree"] > 0 and report.nudges["kink"] == (name == "kinks")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,6 +110,8 @@ def test_another_engine_computes_the_same(workbooks, name, engine):
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_equal_those_of_autograd(workbooks, name):
     lesson, _, _ = workbooks[name]
+    if name == "kinks":  # at a corner of ReLU autograd shares the gradient; PyTorch and we give 0
+        lesson = lesson.with_values(lesson.values | {"x": lesson.values["x"] + 0.25})
     found = lesson.program.run(lesson.values)
 
     def loss(value, leaf):

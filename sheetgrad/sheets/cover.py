@@ -22,8 +22,9 @@ def settings_places() -> dict[str, Placement]:
     return {nudge.H: Placement(NAME, TOP, 4, (), ()), nudge.SCHEME: Placement(NAME, TOP + 1, 4, (), ())}
 
 
-def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) -> Sheet:
-    """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total."""
+def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet], missing: Sequence[str]) -> Sheet:
+    """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total, ``missing`` says
+    which sheets are left out and why."""
     sheet = Sheet(NAME, one_page=True)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.label(3, TEXT_COLUMN, lesson.question, "question", span=SPAN)
@@ -39,7 +40,7 @@ def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet]) ->
     sheet.input(TOP + 1, 4, scheme, nudge.SCHEME)
     sheet.choices[TOP + 1, 4] = SCHEMES
     row = _paragraphs(sheet, lesson, TOP + 3)
-    row = _links(sheet, row, others)
+    row = _links(sheet, row, others, missing)
     _colours(sheet, row, lesson)
     sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}
     return sheet
@@ -72,13 +73,15 @@ LINKS = {
 }
 
 
-def _links(sheet: Sheet, row: int, others: Sequence[Sheet]) -> int:
+def _links(sheet: Sheet, row: int, others: Sequence[Sheet], missing: Sequence[str]) -> int:
     sheet.label(row, TEXT_COLUMN, "Where to look", "heading")
     shown = [other for other in others if not other.hidden]
     for k, other in enumerate(shown, 1):
         sheet.label(row + k, TEXT_COLUMN, other.name, "link", link=other.name)
         sheet.label(row + k, TEXT_COLUMN + 2, LINKS[other.name], "text_line")
-    return row + len(shown) + 2
+    for k, reason in enumerate(missing, len(shown) + 1):
+        sheet.label(row + k, TEXT_COLUMN, reason, "note")
+    return row + len(shown) + len(missing) + 2
 
 
 def _colours(sheet: Sheet, row: int, lesson: Lesson) -> None:

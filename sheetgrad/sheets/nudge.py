@@ -32,7 +32,8 @@ PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
 EPSILON = 2.22e-16  # the spacing of numbers at 1, as it is typed in the sheets
 ROUNDINGS = 64  # roundings in a forward pass that the loss carries, generously
-TRUNCATION = 10.0  # 60 / 6, see above
+SHARPEST = 60.0  # how many times larger than the numbers in sight f″ and f‴ are taken to be, see above
+TRUNCATION = SHARPEST / 6
 AGREE, KINK, DISAGREE = "✓", "kink", "✗"
 
 FIELDS = {  # what each line shows first, with its style; the fields after VISIBLE fold away
@@ -55,6 +56,7 @@ FIELDS = {  # what each line shows first, with its style; the fields after VISIB
 }
 VISIBLE = 11
 NO_EFFECT, FLAT, SMALL = "0: reaches nothing now", "0: a flat spot", "small, but not 0"
+CORNER = "a corner: two slopes"
 SMALL_GRADIENT = 5e-7  # shows as 0.000000
 
 
@@ -99,6 +101,12 @@ def agreement(gradient, right, left, allowed) -> np.ndarray:
     return verdict
 
 
+def corner(loss: float, value, gradient, right, left, h):
+    """Whether the one-sided slopes differ by more than a smooth curve of the assumed bend would let them."""
+    scale = np.maximum(np.abs(gradient), max(1.0, abs(loss)))
+    return np.abs(right - left) > SHARPEST * h * scale + 2 * rounding_error(loss, value, gradient, h)
+
+
 def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[str, np.ndarray]) -> Nudged:
     """Nudges each of ``numbers`` of tensor ``name`` both ways on NumPy."""
     program, h = lesson.program, lesson.nudge.step
@@ -113,7 +121,7 @@ def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: M
     return Nudged(up[program.loss], down[program.loss], right, left, slope, gradient, allowed, verdict, (up, down))
 
 
-def remarks(nudged: Nudged, loss: float) -> np.ndarray:
+def remarks(nudged: Nudged, corners: np.ndarray, loss: float) -> np.ndarray:
     """What a gradient of 0 means: nothing is reached, or the loss turns here. See :func:`remark_expression`.
 
     A gradient that is 0 but for rounding may be exactly 0 in one application and not in another.
@@ -121,8 +129,10 @@ def remarks(nudged: Nudged, loss: float) -> np.ndarray:
     texts = np.empty(len(nudged.gradient), dtype=object)
     for k, gradient in enumerate(nudged.gradient):
         still = nudged.up[k] == loss and nudged.down[k] == loss
-        if not np.isfinite(gradient):
+        if not np.isfinite(gradient + nudged.up[k] + nudged.down[k]):
             texts[k] = np.nan
+        elif corners[k]:
+            texts[k] = CORNER
         elif gradient == 0:
             texts[k] = NO_EFFECT if still else FLAT
         else:
@@ -303,6 +313,7 @@ class _Section:
         passes.fixed(FIRST_LINE, self.at["column"], [float(c - own.column + 1) for _, c in cells], "index", "0")
         spread = np.abs(nudged.allowed) * 1e-3 + 2 * TRUNCATION * h * noise
         gradient = Call("ABS", (Op("-", _field("slope"), _field("gradient")),))
+        corners = corner(now, values, nudged.gradient, nudged.right, nudged.left, h)
         parts: dict[str, tuple[Expr, np.ndarray, float | np.ndarray]] = {
             "value": (self._looked_up(self.name), values, 0.0),
             "up": (Ref("pass+", ()), nudged.up, 0.0),
@@ -311,9 +322,9 @@ class _Section:
             "gradient": (self._looked_up(f"{self.name}.g"), nudged.gradient, 0.0),
             "difference": (gradient, np.abs(nudged.slope - nudged.gradient), noise),
             "verdict": (agreement_expression(), nudged.verdict, 0.0),
-            "to_left": (_at_a_kink("left"), _shown_at_a_kink(nudged.verdict, nudged.left), noise),
-            "to_right": (_at_a_kink("right"), _shown_at_a_kink(nudged.verdict, nudged.right), noise),
-            "remark": (remark_expression(loss), remarks(nudged, now), 0.0),
+            "to_left": (_at_a_corner("left"), _shown_at_a_corner(corners, nudged.left), noise),
+            "to_right": (_at_a_corner("right"), _shown_at_a_corner(corners, nudged.right), noise),
+            "remark": (remark_expression(loss), remarks(nudged, corners, now), 0.0),
             "right": (side_expressions(loss)[0], nudged.right, noise),
             "left": (side_expressions(loss)[1], nudged.left, noise),
             "allowed": (allowed_expression(loss), nudged.allowed, spread),
@@ -377,10 +388,13 @@ def rounding_expression(loss: str, h: Expr) -> Expr:
     return Op("/", Op("*", Num(ROUNDINGS * EPSILON), size), h)
 
 
-def agreement_expression(allowed: Expr | None = None, words: Sequence[str] = (AGREE, KINK, DISAGREE)) -> Expr:
+SIGNS = (Text(AGREE), Text(KINK), Text(DISAGREE))
+
+
+def agreement_expression(allowed: Expr | None = None, words: Sequence[Expr] = SIGNS) -> Expr:
     """:func:`agreement` as a formula; ``words`` are what it says, ``allowed`` where that has no field."""
     gradient, allowed = _field("gradient"), allowed or _field("allowed")
-    agrees, kink, disagrees = map(Text, words)
+    agrees, kink, disagrees = words
     sides = _field("right"), _field("left")
     mean = Op("/", Op("+", *sides), Num(2))
     agree = Op("<=", Call("ABS", (Op("-", mean, gradient),)), allowed)
@@ -389,19 +403,26 @@ def agreement_expression(allowed: Expr | None = None, words: Sequence[str] = (AG
     return conditions([(agree, agrees), (Call("AND", (above, below)), kink)], disagrees)
 
 
-def _at_a_kink(side: str) -> Expr:
+def corner_expression(loss: str) -> Expr:
+    """:func:`corner` as a formula."""
+    h = Ref(H, ())
+    apart = Call("ABS", (Op("-", _field("right"), _field("left")),))
+    size = Call("MAX", (Num(1), Call("ABS", (Ref(loss, ()),)), Call("ABS", (_field("gradient"),))))
+    bend = Op("*", Op("*", Num(SHARPEST), h), size)
+    return Op(">", apart, Op("+", bend, Op("*", Num(2), rounding_expression(loss, h))))
+
+
+def _at_a_corner(side: str) -> Expr:
     """The one-sided slope, where the two disagree."""
-    return Call("IF", (Op("=", _field("verdict"), Text(KINK)), _field(side), Text("")))
+    return Call("IF", (Op("=", _field("remark"), Text(CORNER)), _field(side), Text("")))
 
 
-def _shown_at_a_kink(verdict: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """:func:`_at_a_kink` on numbers."""
+def _shown_at_a_corner(corners: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """:func:`_at_a_corner` on numbers."""
     shown = np.full(len(slopes), "", dtype=object)
-    for k, sign in enumerate(verdict):
-        if sign != sign:  # NaN
-            shown[k] = np.nan
-        elif sign == KINK:
-            shown[k] = slopes[k]
+    for k, slope in enumerate(slopes):
+        if corners[k] or not np.isfinite(slope):
+            shown[k] = slope
     return shown
 
 
@@ -411,7 +432,8 @@ def remark_expression(loss: str) -> Expr:
     still = Call("AND", (Op("=", _field("up"), now), Op("=", _field("down"), now)))
     zero = Call("IF", (still, Text(NO_EFFECT), Text(FLAT)))
     small = Op("<", Call("ABS", (gradient,)), Num(SMALL_GRADIENT))
-    return conditions([(Op("=", gradient, Num(0)), zero), (small, Text(SMALL))], Text(""))
+    cases = [(corner_expression(loss), Text(CORNER)), (Op("=", gradient, Num(0)), zero), (small, Text(SMALL))]
+    return conditions(cases, Text(""))
 
 
 def verdict_text(agree: int, kink: int, total: int) -> str:

@@ -251,13 +251,13 @@ class Passes:
         )
         self._add(line, field, filled, expected, style, form, **more)
 
-    def _add(self, line, field, filled: Filled, expected, style: str, form: str, tolerance=0.0, items=()) -> None:
+    def _add(self, line, field, filled: Filled, expected, style: str, form: str, tolerance=0.0, **more) -> None:
         """A block of formulas; ``expected`` and ``tolerance`` are by line and field."""
         if not self.across:
             expected = expected.T
             tolerance = tolerance.T if isinstance(tolerance, np.ndarray) else tolerance
-        more = dict(tolerance=tolerance, number_format=form, items=items)
-        self.sheet.formulas(*self.cell(line, field), filled, expected, style, **more)
+        at = self.cell(line, field)
+        self.sheet.formulas(*at, filled, expected, style, tolerance=tolerance, number_format=form, **more)
 
     def as_it_is(self, values: Mapping[str, np.ndarray]) -> None:
         """The tensors laid flat once, as they are: what the nudged copies start from."""
@@ -342,7 +342,7 @@ class Passes:
         book: Callable[[int], Mapping[str, Sequence[Placement]]],
         first: int = FIRST_LINE,
         tolerance: float | np.ndarray = 0.0,
-        items: tuple[str, ...] = (),
+        **more,
     ) -> None:
         """One field of the summary in every line from ``first`` on; ``book(line)`` says where its names stand."""
 
@@ -352,7 +352,7 @@ class Passes:
         grid = np.empty((len(expected), 1), dtype=expected.dtype)
         grid[:, 0] = expected
         spread = tolerance.reshape(-1, 1) if isinstance(tolerance, np.ndarray) else tolerance
-        self.block(first, field, len(expected), 1, tokens, grid, style, form, tolerance=spread, items=items)
+        self.block(first, field, len(expected), 1, tokens, grid, style, form, tolerance=spread, **more)
 
 
 def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:

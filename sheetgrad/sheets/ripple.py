@@ -27,8 +27,9 @@ PAGE_COLUMNS = 40  # the copies stand side by side up to this width, and below o
 FIRST_COLUMN = 3  # after the row numbers
 VALUE, LOSS, LOSS_AFTER, SLOPE, GRADIENT, TENSOR, ROW, COLUMN = range(6, 14)  # rows of the panel
 PANEL = 5  # its column of numbers
-CHAIN, CHAIN_TOP = 8, 4  # where the table of the chain starts: column and row
+CHAIN, CHAIN_TOP = 8, 3  # where the table of the chain starts: column and row
 NOT_REACHED, WHOLE, BRANCH = "not reached", "every way leads through here", "one way of several"
+NO_NUMBER = "error"
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
@@ -65,6 +66,12 @@ def _reached(program: Program, name: str, without: str | None) -> set[str]:
     return reached
 
 
+NOTES = (
+    "How fast a cell moves, times how fast the loss grows with it, summed over all cells: that is the gradient,",
+    "wherever every way leads through. (If a line is curved it needs a tiny nudge: try 0.001.)",
+)
+
+
 class _Ripple:
     """The sheet while it is made."""
 
@@ -94,7 +101,7 @@ class _Ripple:
 
     def _settle(self) -> None:
         """Where every copy stands."""
-        row = max(COLUMN + 2, CHAIN_TOP + len(self.moved) + 2)
+        row = max(COLUMN + 2, CHAIN_TOP + len(self.moved) + 5)
         for key in (*self.program.requested, *self.still, *self.moved[len(self.program.requested) :]):
             shape, lying = self.program.shapes[key], self._lying(key)
             rows, columns = extent(shape, lying)
@@ -235,16 +242,16 @@ class _Ripple:
         self._row_numbers(key)
         self._copy(key, CellArray.named(key, shape), now, self.drawing.places, self.values[key], "value")
         if line:
-            self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "nudge")
+            self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "value")
         else:
             self._nudged(key, after)
-        self._turned(key, after, self.after[key], "nudge")
+        self._turned(key, after, self.after[key], "value")
         noise = self._rounding(key)
         book = {"now": [now], "after": [after], "change": [change], **self.book}
         difference = CellArray.named("after", shape) - CellArray.named("now", shape)
         moved = self.after[key] - self.values[key]
         self._copy(key, difference, change, book, moved, "change", tolerance=noise, number_format="0.0000")
-        sheet.changes.append(change.area)
+        sheet.changes += [(after.area, now.area), (change.area, None)]
         if product is not None:
             gradient = self._gradients(key)
             speed = CellArray.named("change", shape) / CellArray.named(NUDGE, ())
@@ -253,7 +260,8 @@ class _Ripple:
                 book[f"{key}.g"] = self.drawing.places[f"{key}.g"]
             shown = moved / self.nudge * gradient
             tolerance = noise / self.nudge * max(1.0, float(np.abs(gradient).max()))
-            self._copy(key, speed, product, book, shown, "side", tolerance=tolerance, number_format="0.0000")
+            self._copy(key, speed, product, book, shown, "change", tolerance=tolerance, number_format="0.0000")
+            sheet.changes.append((product.area, None))
 
     def _copy(self, key, cells, place, book, value, style, turned=False, **more) -> None:
         value = np.asarray(value)
@@ -307,7 +315,7 @@ class _Ripple:
                 return Printer({**self.book, **book}).tokens(Op("+", Ref(key, at), shift))
 
             filled = fill(tokens, *grid.shape, NAME, True)
-            self.sheet.formulas(row, column, filled, grid, "nudge", name=key, number_format="0.00##")
+            self.sheet.formulas(row, column, filled, grid, "value", name=key, number_format="0.00##")
 
     def _after_book(self) -> dict[str, list[Placement]]:
         book = dict(self.drawing.places)
@@ -332,10 +340,15 @@ class _Ripple:
         for k, words in headings.items():
             sheet.label(CHAIN_TOP, CHAIN + k, words, "header", span=2 if k == 5 else 1)
         sheet.heights[CHAIN_TOP] = 46
+        for k, text in enumerate(NOTES):
+            sheet.label(CHAIN_TOP + len(self.moved) + 1 + k, CHAIN, text, "note")
         through = gates(self.program)
         row_of = {key: CHAIN_TOP + 1 + k for k, key in enumerate(self.moved)}
         moved = {key: self.after[key] - self.values[key] for key in self.moved}
-        counts = {key: int((np.abs(change) > NO_CHANGE).sum()) for key, change in moved.items()}
+        counts = {
+            key: int((np.abs(change) > NO_CHANGE).sum()) if np.isfinite(change).all() else NO_NUMBER
+            for key, change in moved.items()
+        }
         for key, row in row_of.items():
             change, product = self.places[key][CHANGE], self.places[key][PRODUCT]
             noise = self._rounding(key) * int(np.prod(self.program.shapes[key], dtype=int))
@@ -346,7 +359,9 @@ class _Ripple:
             count = Op("+", above, below)
             if moved[key].size == 1:  # IronCalc counts in ranges of two cells and more only
                 count = Call("IF", (Op(">", Call("ABS", (Whole("change"),)), Num(NO_CHANGE)), Num(1), Num(0)))
-            sheet.formula(row, CHAIN + 1, count, book, float(counts[key]), "setting_copy", number_format="0")
+            count = Call("IF", (Call("ISNUMBER", (Call("SUM", (Whole("change"),)),)), count, Text(NO_NUMBER)))
+            found = counts[key] if counts[key] == NO_NUMBER else float(counts[key])
+            sheet.formula(row, CHAIN + 1, count, book, found, "setting_copy", number_format="0")
             total = float(moved[key].size)
             sheet.blocks.append(
                 Block(row, CHAIN + 2, [[total]], "index", "fixed", np.array([[total]]), number_format="0")
@@ -355,7 +370,7 @@ class _Ripple:
             speed = Op("/", Call("SUM", (Whole("change"),)), Ref(NUDGE, ()))
             rate = float(moved[key].sum()) / self.nudge
             shown = rate if counts[key] == 1 else ""
-            tolerance = noise / self.nudge
+            tolerance = noise / self.nudge if np.isfinite(noise) else 0.0
             expression = Call("IF", (single, speed, Text("")))
             sheet.formula(row, CHAIN + 3, expression, book, shown, "side", tolerance=tolerance, number_format="0.0000")
             self._local(key, row, row_of, moved, counts, single, book)
@@ -393,9 +408,12 @@ class _Ripple:
             came = Op("+", came, Call("SUM", (Whole(f"change.{name}"),)))
         test = Call("AND", (single, Op("=", before, Num(1))))
         ratio = Op("/", Call("SUM", (Whole("change"),)), came)
-        alone = counts[key] == 1 and sum(counts[name] for name in operands) == 1
+        before_counts = [counts[name] for name in operands]
+        alone = counts[key] == 1 and sorted(map(str, before_counts)) == ["0"] * (len(operands) - 1) + ["1"]
         came_by = sum(float(moved[name].sum()) for name in operands)
-        expected = float(moved[key].sum()) / came_by if alone else ""
+        expected: float | str = float(moved[key].sum()) / came_by if alone else ""
+        if len(operands) > 1 and NO_NUMBER in before_counts:
+            expected = np.nan
         noise = sum(self._rounding(name) for name in (key, *operands))
         tolerance = noise / abs(came_by) * (1 + abs(expected)) if alone else 0.0
         self.sheet.formula(

@@ -4,6 +4,9 @@ Two errors work against each other. Truncation: the curve is not straight, which
 h²/6 · |f‴| for two (Taylor). Rounding: the losses keep about 16 digits, so that their difference is off by about
 ε·|f|, which costs ε·|f| / h (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 1.14). The
 theory columns estimate f″ and f‴ from the nudges by 0.1 and 0.01; an estimate within rounding counts as 0.
+
+What is allowed: the bound of the Nudge sheet, or the way from this slope to the one at ``REFERENCE`` and what is
+allowed there. By the triangle inequality a right gradient is within it, however sharply the loss bends farther away.
 """
 
 from __future__ import annotations
@@ -40,13 +43,16 @@ FIELDS = {
     "central_theory": ("theory, both sides", "difference", "0.0E+00"),
     "verdict": ("agrees?", "verdict", "@"),
     "left": ("slope to −h", "index", "0.00000000"),
+    "near": ("allowed nearby", "index", "0.0E+00"),
     "allowed": ("allowed", "index", "0.0E+00"),
     "right_drawn": ("drawn", "index", "0.0E+00"),
     "central_drawn": ("drawn", "index", "0.0E+00"),
     "right_theory_drawn": ("drawn", "index", "0.0E+00"),
     "central_theory_drawn": ("drawn", "index", "0.0E+00"),
 }
+DIFFERENCES = ("shown", "apart", "computed")  # an application may show 0 where rounding allows it, nowhere else
 VISIBLE = 15
+REFERENCE = 5  # the line of 10⁻⁶: near enough for the curve to be straight, far enough from rounding
 AT = {word: k for k, word in enumerate(FIELDS)}
 LOST = "0: no digit of the difference is left"
 SNAPPED = "0: set to 0, the two are so close"
@@ -70,7 +76,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
     _notes(sheet)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
     if across:
-        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1], last))
+        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1] + 1, last))
         sheet.print_columns = passes.cell(0, VISIBLE)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.bottom))
@@ -104,7 +110,8 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, np.nd
         third = 0.0 if abs(central[0] - central[1]) <= noise[1] else third
         rounding = nudge.EPSILON * max(abs(now), abs(value * gradient)) / h
         theory = {"right": h / 2 * second + rounding, "central": h**2 / 6 * third + rounding}
-        allowed = nudge.allowed_error(now, value, gradient, right, left, h)
+        near = nudge.allowed_error(now, value, gradient, right, left, h)
+        allowed = np.maximum(near, np.abs(central - central[REFERENCE]) + near[REFERENCE])
         verdict = nudge.agreement(np.full(len(h), gradient), right, left, allowed)
     fields = {
         "up": up,
@@ -122,6 +129,7 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, np.nd
         "right_theory": theory["right"],
         "central_theory": theory["central"],
         "verdict": verdict,
+        "near": near,
         "allowed": allowed,
     }
     for side in ("right", "central"):
@@ -173,6 +181,7 @@ def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict
         book |= {
             f"{word}.{key}": [passes.place(FIRST_LINE + k, AT[word])] for word in ("h", "right", "left", "central")
         }
+    book |= {f"{word}.reference": [passes.place(FIRST_LINE + REFERENCE, AT[word])] for word in ("central", "near")}
     panel, noise = found["panel"], found["noise"]
     enough = nudge.rounding_expression(loss, Ref("h.0.01", ()))
     bend = Op("-", Ref("right.0.01", ()), Ref("left.0.01", ()))
@@ -196,10 +205,10 @@ def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict
     fields = found["fields"]
     for row, side, word in ((BEST, "central", "best h, both sides"), (BEST_ONE, "right", "best h, one side")):
         sheet.label(row, 2, word, "setting_name")
-        k = int(np.argmin(fields[f"{side}_theory"]))
+        k = int(np.argmin(fields[f"{side}_theory"]))  # of a NaN, where there is one: then the sheet shows an error
         at_best = _where_least(f"all.{side}_theory", passes.across)
-        best = STEPS[k]
-        error = np.maximum(fields[f"{side}_error"][k], FLOOR)
+        best = STEPS[k] if np.isfinite(fields[f"{side}_theory"]).all() else np.nan
+        error = np.maximum(fields[f"{side}_error"][k], FLOOR) if np.isfinite(best) else np.nan
         sheet.formula(row, PANEL, at_best("all.h"), book, best, "slope", number_format="0E+00")
         shown = Call("MAX", (at_best(f"all.{side}_error"), Num(FLOOR)))
         sheet.formula(row, PANEL + 1, shown, book, error, "difference", tolerance=noise[k], number_format="0.0E+00")
@@ -258,6 +267,9 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         Text(""),
     )
     estimates = {"second": 4 * noise[1] / h[1], "third": 12 * noise[1] / h[0] ** 2}
+    spread = np.abs(found["fields"]["near"]) * 1e-3 + 20 * h * noise
+    way = Call("ABS", (Op("-", _field("central"), Ref("central.reference", ())),))
+    allowed = Call("MAX", (_field("near"), Op("+", way, Ref("near.reference", ()))))
     parts: dict[str, tuple[Expr, float | np.ndarray]] = {
         "up": (Ref("pass+", ()), 0.0),
         "down": (Ref("pass-", ()), 0.0),
@@ -274,7 +286,8 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         "right_theory": (Op("+", bend, rounding), h / 2 * estimates["second"]),
         "central_theory": (Op("+", turn, rounding), h**2 / 6 * estimates["third"]),
         "verdict": (nudge.agreement_expression(), 0.0),
-        "allowed": (nudge.allowed_expression(loss), np.abs(found["fields"]["allowed"]) * 1e-3 + 20 * h * noise),
+        "near": (nudge.allowed_expression(loss), spread),
+        "allowed": (allowed, spread + noise + noise[REFERENCE] + spread[REFERENCE]),
     }
     for side in ("right", "central"):
         for word, source in ((f"{side}_drawn", f"{side}_error"), (f"{side}_theory_drawn", f"{side}_theory")):
@@ -282,7 +295,8 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
     for word, (expression, tolerance) in parts.items():
         _, style, form = FIELDS[word]
         expected = found["fields"][word]
-        passes.field(AT[word], expression, expected, style, form, book, tolerance=tolerance)
+        exact = {"near_zero": 0.0} if word in DIFFERENCES else {}
+        passes.field(AT[word], expression, expected, style, form, book, tolerance=tolerance, **exact)
     sheet.verdicts.append(passes.area(FIRST_LINE, passes.last_line, AT["verdict"]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.cells import Expr, Neg, Num, Op, Ref
+from sheetgrad.cells import Call, Expr, Neg, Num, Op, Ref, Text
 from sheetgrad.formulas import Placement
 from sheetgrad.layout import COLUMN_WIDTH, Chart, Series, Sheet
 from sheetgrad.lesson import Lesson
@@ -29,18 +29,18 @@ FIELDS = {
 }
 AT = {word: k for k, word in enumerate(FIELDS)}
 CHART_COLUMNS = 11  # beside the table, kept free for the chart
-TOP = 18
+TOP = 22
 VALUE, NOW, GRADIENT, SECANT, LEFT, RIGHT, VERDICT = range(6, 13)  # rows of the panel
 PANEL = 4  # its column of numbers
 SMOOTH = "smooth: the line touches the curve"
-CORNER = "a corner: two slopes, no single tangent"
+CORNER = "a corner: two slopes, so no tangent touches"
 WRONG = "✗ the gradient is not the slope"
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Placement], values) -> Sheet:
+def build(lesson: Lesson, drawing: gradients.Drawing, values, settings: Mapping[str, Placement]) -> Sheet:
     """The sheet; ``settings`` says where h stands on the Lesson sheet."""
     program = lesson.program
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
     fields = len(FIELDS) + (CHART_COLUMNS if across else 0)
     passes = Passes(sheet, drawing, program, program.requested, TOP + 1, fields, LINES, ("this place",), across)
@@ -50,7 +50,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
     _chart(sheet, lesson, passes)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
     if across:
-        sheet.folded_columns.append((passes.cell(0, fields)[1], last))
+        sheet.folded_columns.append((passes.cell(0, fields)[1] + 1, last))
         sheet.print_columns = passes.cell(0, fields)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, fields)[0], passes.bottom))
@@ -73,6 +73,8 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
         secant = (losses[len(CURVE) + 2] - losses[len(CURVE)]) / (2 * lesson.laboratory.reach)
         allowed = nudge.allowed_error(now, value, np.array([gradient]), np.array([right]), np.array([left]), h)
         (sign,) = nudge.agreement(np.array([gradient]), np.array([right]), np.array([left]), allowed)
+        if sign == nudge.AGREE and nudge.corner(now, value, gradient, right, left, h):
+            sign = nudge.KINK
     words = {nudge.AGREE: SMOOTH, nudge.KINK: CORNER, nudge.DISAGREE: WRONG}
     panel = {VALUE: value, NOW: now, GRADIENT: gradient, SECANT: secant, LEFT: left, RIGHT: right}
     panel[VERDICT] = words.get(sign, np.nan)
@@ -120,7 +122,8 @@ def _panel(sheet, lesson, drawing, passes: Passes, settings, found) -> dict[str,
         places = {loss: [drawing.places[loss][0]]} if row == NOW else book
         expected = found["panel"][row]
         sheet.formula(row, PANEL, expression, places, expected, style, tolerance=tolerance, number_format=form)
-    verdict = nudge.agreement_expression(nudge.allowed_expression(loss), (SMOOTH, CORNER, WRONG))
+    touches = Call("IF", (nudge.corner_expression(loss), Text(CORNER), Text(SMOOTH)))
+    verdict = nudge.agreement_expression(nudge.allowed_expression(loss), (touches, Text(CORNER), Text(WRONG)))
     sheet.formula(VERDICT, 2, verdict, book, found["panel"][VERDICT], "corner")
     sheet.label(14, 2, TEXT, "text", span=5)
     sheet.heights[14] = 15 * 6
@@ -181,4 +184,4 @@ def _chart(sheet: Sheet, lesson: Lesson, passes: Passes) -> None:
         Series("tangent: slope = gradient", part("x", 0, curve), part("line", 0, curve), GRADIENT_INK, "dashes"),
         Series("as it is, and nudged", part("x", curve, marked), part("loss", curve, marked), NUDGE_INK, "points"),
     )
-    sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 18.0, 10.5))
+    sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 17.0, 9.8))

@@ -1,0 +1,330 @@
+"""The Step size, Ripple and Tangent sheets: every picked number, tolerances that are neither loose nor tight."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import lesson_of, needs_libreoffice
+from openpyxl import load_workbook
+
+from sheetgrad import Lesson, build, verify
+from sheetgrad.engines import get_engine
+from sheetgrad.layout import address
+from sheetgrad.lesson import available
+from sheetgrad.plan import make_plan
+from sheetgrad.sheets import nudge, ripple, step_size, tangent
+from sheetgrad.verify import compare, open_workbook
+
+NAMES = [path.stem for path in available()]
+SETTINGS = ("laboratory.step_size", "laboratory.ripple", "laboratory.tangent", "laboratory.nudge", "laboratory.reach")
+
+
+def cells(plan) -> dict[str, tuple[str, str]]:
+    """Where the numbers to play with stand: sheet and cell by setting."""
+    return {
+        block.name: (sheet.name, address(block.row, block.column))
+        for sheet in plan.sheets
+        for block in sheet.blocks
+        if block.kind == "input" and "." in block.name
+    }
+
+
+def shown(path, sheet: str) -> dict[str, object]:
+    """The stored values of a sheet by cell."""
+    rows = load_workbook(path, data_only=True)[sheet].iter_rows()
+    return {cell.coordinate: cell.value for row in rows for cell in row if cell.value is not None}
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("laboratory")
+    for name in NAMES:
+        build(Lesson.load(name), folder / f"{name}.xlsx")
+    return folder
+
+
+def play(path, values: dict[str, object], lesson: Lesson) -> None:
+    """Sets numbers to play with, and every given number a little off, as a student would."""
+    plan, book = make_plan(lesson), load_workbook(path)
+    for key, (sheet, cell) in cells(plan).items():
+        if key in values:
+            book[sheet][cell] = values[key]
+    for block in plan.sheet("Gradients").blocks:
+        if block.kind == "input" and values.get("shift"):
+            cell = book["Gradients"].cell(block.row, block.column)
+            if lesson.tensors[block.name].role != "target":
+                cell.value += values["shift"]
+    book.save(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("which", [0.3, 0.6, 1.0])
+def test_any_picked_number_verifies(books, tmp_path, name, which):
+    lesson, path = Lesson.load(name), shutil.copy(books / f"{name}.xlsx", tmp_path)
+    listed = list(lesson.numbers)
+    pick = listed[round(which * (len(listed) - 1))]
+    sizes = {"laboratory.nudge": 1e-3, "laboratory.reach": 0.07, "nudge.step": 1e-5, "shift": 0.125}
+    play(path, dict.fromkeys(SETTINGS[:3], pick) | sizes, lesson)
+    report = verify(path)
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == report.formula_cells
+
+
+@needs_libreoffice
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picked_number_verifies_in_libreoffice(books, tmp_path, name):
+    lesson, path = Lesson.load(name), shutil.copy(books / f"{name}.xlsx", tmp_path)
+    play(path, dict.fromkeys(SETTINGS[:3], list(lesson.numbers)[-1]) | {"shift": 0.0625}, lesson)
+    report = verify(path, "libreoffice")
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == report.formula_cells
+
+
+def test_a_number_that_is_not_in_the_list_is_named(books, tmp_path):
+    path = shutil.copy(books / "neuron.xlsx", tmp_path)
+    play(path, {"laboratory.ripple": "w[9]"}, Lesson.load("neuron"))
+    assert any("must be one of x[1]" in m.problem and m.found == "w[9]" for m in verify(path).mismatches)
+
+
+# -- step sizes ---------------------------------------------------------------------------------------------------
+
+
+def test_the_v_has_its_best_step_where_theory_says():
+    lesson = Lesson.load("step-size")
+    found = step_size.measure(lesson, lesson.program.run(lesson.values))
+    e = np.exp(1.5)
+    assert found["panel"][step_size.SECOND] == pytest.approx(e, rel=1e-3)
+    assert found["panel"][step_size.THIRD] == pytest.approx(e, rel=1e-2)
+    fields = found["fields"]
+    assert step_size.STEPS[np.argmin(fields["central_theory"])] == 1e-5
+    assert step_size.STEPS[np.argmin(fields["right_theory"])] == 1e-8
+    ratios = fields["right_error"][:5] / fields["right_error"][1:6]
+    np.testing.assert_allclose(ratios, 10, rtol=0.05)  # truncation falls with h on one side
+    ratios = fields["central_error"][:3] / fields["central_error"][1:4]
+    np.testing.assert_allclose(ratios, 100, rtol=0.05)  # and with h² on both
+
+
+SMOOTH = [
+    "loss = mse(tanh(x @ w + b), y)",
+    "l1 = sigmoid(x @ w)\nloss = (l1 * l1 - y).mean()",
+    "q = exp(x @ w / 4)\nloss = (q * y).sum()",
+    "q = x @ w + b\nr = sqrt(1 + q * q)\nloss = (r / (2 + y * y)).mean()",
+    "s = log(1 + x * x).sum(1)\nt = s * s\nloss = t.mean() + (w * w * w).sum() + b.sum() * y.sum()",
+    "p = softmax(x @ w)\nloss = (p * y).sum() + (b ** 3).sum()",
+    "q = softplus(x @ w + b)\nloss = mse(q, y)",
+    "d = x.mean(0)\ne = d @ w\nloss = (e ** 4).sum() / 8 + (b * e).sum() + (y * 0).sum()",
+    "g1 = gelu(x @ w)\nloss = mse(g1 + b, y)",
+    "a = (x @ w) ** 3 / 10\nc = tanh(a - b)\nloss = (c * y).mean()",
+]
+
+
+def random_lessons(count: int):
+    """Smooth lessons of random numbers with two decimals, with a random number picked in each."""
+    generator = np.random.default_rng(20)
+    for forward in SMOOTH:
+        table = {
+            "title": "t",
+            "question": "q",
+            "forward": forward,
+            "gradients": ["x", "w", *(["b"] if " b" in forward or "(b" in forward else [])],
+            "tensors": {
+                name: {"role": "input" if name in "xy" else "parameter", "shape": shape}
+                for name, shape in {"x": [3, 2], "w": [2, 2], "b": [2], "y": [3, 2]}.items()
+                if name in forward.replace("exp", "").replace("sigmoid", "").replace("sum", "").replace("sub", "")
+            },
+        }
+        lesson = Lesson.from_table(table, "smooth", "smooth")
+        names = list(lesson.numbers)
+        for _ in range(count // len(SMOOTH)):
+            values = {
+                name: np.round(generator.normal(size=tensor.values.shape) * generator.choice([0.3, 1, 2]), 2)
+                for name, tensor in lesson.tensors.items()
+            }
+            pick = names[generator.integers(len(names))]
+            yield lesson.with_values(values).with_setting("laboratory.step_size", pick)
+
+
+def test_ten_thousand_random_smooth_lessons_raise_no_false_alarm_and_a_millionth_is_caught():
+    alarms, missed, large = [], [], 0
+    for lesson in random_lessons(10_000):
+        values = lesson.program.run(lesson.values)
+        found = step_size.measure(lesson, values)
+        fields, panel = found["fields"], found["panel"]
+        if (fields["verdict"] != nudge.AGREE).any():
+            alarms.append((lesson.forward, lesson.laboratory.step_size, fields["verdict"]))
+        gradient, now, value = (panel[k] for k in (step_size.GRADIENT, step_size.NOW, step_size.VALUE))
+        best = int(np.argmin(fields["allowed"]))
+        if abs(gradient) >= 0.015 * max(1, abs(now), abs(value * gradient)):  # a millionth is more than 64 roundings
+            large += 1
+            wrong = np.array([gradient * (1 + 1e-6)])
+            right, left = fields["right"][best : best + 1], fields["left"][best : best + 1]
+            h = step_size.STEPS[best]
+            near = nudge.allowed_error(now, value, wrong, right, left, h)
+            allowed = np.maximum(near, fields["allowed"][best])
+            if nudge.agreement(wrong, right, left, allowed)[0] == nudge.AGREE:
+                missed.append((lesson.forward, gradient, now, allowed))
+    assert not alarms, (len(alarms), alarms[:3])
+    assert large > 5_000 and not missed, (len(missed), missed[:3])
+
+
+def test_a_rule_wrong_by_a_millionth_shows_on_the_sheet(tmp_path):
+    lesson = lesson_of(
+        """
+        title = "t"
+        question = "q"
+        forward = "loss = cube(x)"
+        tensors.x = {role = "input", values = 1.5}
+        ops.cube = {forward = "a * a * a", a = "g * 3.000003 * a * a"}
+        """
+    )
+    report = build(lesson, tmp_path / "wrong.xlsx")
+    assert not report.mismatches and not report.nudges["disagree"]  # at h = 1E-04 a millionth is within bounds
+    sheet = make_plan(lesson).sheet("Step size")
+    (verdicts,) = [block.expected[:, 0] for block in sheet.blocks if block.style == "verdict"]
+    assert verdicts[0] == verdicts[-1] == nudge.AGREE and nudge.DISAGREE in verdicts
+
+
+def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(books):
+    path = books / "step-size.xlsx"
+    lesson, book = Lesson.load("step-size"), open_workbook(path)
+    plan, found = make_plan(lesson), get_engine("formualizer").recalculate(path)
+    sheet = plan.sheet("Step size")
+    measured = step_size.measure(lesson, lesson.program.run(lesson.values))
+    apart = measured["fields"]["apart"]
+    bound = measured["noise"] * np.array(step_size.STEPS)
+    block = next(
+        b for b in sheet.blocks if b.number_format == "0.00E+00" and b.rows == len(apart) and b.style == "nudge"
+    )
+    for k, difference in enumerate(apart):
+        cell = address(block.row + k, block.column)
+        changed = found | {"Step size": found["Step size"] | {cell: 0.0}}
+        report = compare(plan, book, changed, "w", "l", "e")
+        named = [m.cell for m in report.mismatches]
+        assert named == ([] if abs(difference) <= bound[k] else [cell])
+    assert 0 < (np.abs(apart) <= bound).sum() < len(apart) - 8
+
+
+@needs_libreoffice
+def test_libreoffice_sets_tiny_differences_to_zero_and_the_sheet_says_so(books):
+    found = get_engine("libreoffice").recalculate(books / "step-size.xlsx")["Step size"]
+    assert step_size.LOST in found.values() and step_size.HIDDEN in found.values()
+    formualizer = get_engine("formualizer").recalculate(books / "step-size.xlsx")["Step size"]
+    assert step_size.LOST not in formualizer.values()
+
+
+# -- ripples ------------------------------------------------------------------------------------------------------
+
+
+def test_a_tensor_that_every_way_leads_through_is_told_from_one_way_of_several():
+    lesson = Lesson.load("chain-rule")
+    found = ripple.gates(lesson.program)
+    assert "x" not in found["s"] and "y" in found["s"]  # x goes on beside s, y only through it
+    assert set(found["p"]) == {"x", "y"} and "z" in found[lesson.program.loss]
+
+
+def test_a_bias_moves_every_example_and_a_weight_a_column(books):
+    lesson = Lesson.load("mini-batch")
+    values = lesson.program.run(lesson.values)
+    for pick, moved in (("b[1]", values["out"].shape[0]), ("w[1,2]", values["out"].shape[0])):
+        changed = lesson.with_setting("laboratory.ripple", pick)
+        sheet = make_plan(changed).sheet("Ripple")
+        out = next(label.row for label in sheet.labels if label.text == "out" and label.column == ripple.CHAIN)
+        (count,) = [b for b in sheet.blocks if (b.row, b.column) == (out, ripple.CHAIN + 1)]
+        assert count.expected[0, 0] == moved
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(name):
+    lesson = Lesson.load(name).with_setting("laboratory.nudge", 1e-7)
+    for pick in list(lesson.numbers)[:: max(1, len(lesson.numbers) // 4)]:
+        changed = lesson.with_setting("laboratory.ripple", pick)
+        tensor, index = lesson.numbers[pick]
+        gradient = lesson.program.run(lesson.values)[f"{tensor}.g"][index]
+        sheet = make_plan(changed).sheet("Ripple")
+        blocks = {(b.row, b.column): b.expected[0, 0] for b in sheet.blocks}
+        whole = [row for (row, column), value in blocks.items() if value == ripple.WHOLE]
+        sums = [blocks[row, ripple.CHAIN + 5] for row in whole if (row, ripple.CHAIN + 5) in blocks]
+        assert len(sums) >= (2 if gradient else 1)
+        if not (name == "kinks" and pick in ("x[2]", "y[2]", "p[2]", "q[2]")):
+            np.testing.assert_allclose(sums, gradient, rtol=1e-5, atol=1e-6)
+
+
+# -- kinks and zeros ----------------------------------------------------------------------------------------------
+
+
+def test_zeros_and_corners_are_told_apart(books):
+    lesson = Lesson.load("kinks")
+    values = lesson.program.run(lesson.values)
+    said = {}
+    for name in lesson.program.requested:
+        indices = list(np.ndindex(values[name].shape))
+        found = nudge.nudge_numbers(lesson, name, indices, values)
+        now, h = float(values["loss"]), lesson.nudge.step
+        corners = nudge.corner(now, values[name], found.gradient, found.right, found.left, h)
+        for index, word, sign in zip(indices, nudge.remarks(found, corners, now), found.verdict, strict=True):
+            said[f"{name}{index[0] + 1}"] = (word, sign)
+    assert said["x1"] == (nudge.NO_EFFECT, nudge.AGREE) and said["p1"] == (nudge.NO_EFFECT, nudge.AGREE)
+    assert said["x2"] == (nudge.CORNER, nudge.KINK)
+    assert said["y2"] == said["p2"] == said["q2"] == (nudge.CORNER, nudge.AGREE)
+    assert said["x3"] == ("", nudge.AGREE)
+    flat = lesson_of(
+        'title="t"\nquestion="q"\nforward="f = x * x + y * 1e-8"\n'
+        'tensors.x={role="input",values=0.0}\ntensors.y={role="input",values=1.0}'
+    )
+    values = flat.program.run(flat.values)
+    for name, word in (("x", nudge.FLAT), ("y", nudge.SMALL)):
+        found = nudge.nudge_numbers(flat, name, [()], values)
+        assert nudge.remarks(found, np.array([False]), float(values["f"]))[0] == word
+
+
+def test_the_tangent_sheet_names_the_corner(books):
+    assert tangent.CORNER in shown(books / "kinks.xlsx", "Tangent").values()
+    assert tangent.SMOOTH in shown(books / "mlp.xlsx", "Tangent").values()
+
+
+# -- charts and sizes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_charts_point_at_the_numbers_and_name_their_axes(books, name):
+    book = load_workbook(books / f"{name}.xlsx")
+    (v,) = book["Step size"]._charts
+    (curve,) = book["Tangent"]._charts
+    assert v.x_axis.scaling.logBase == v.y_axis.scaling.logBase == 10
+    assert curve.x_axis.scaling.logBase is None
+    values = load_workbook(books / f"{name}.xlsx", data_only=True)
+    for chart, sheet, counts in ((v, "Step size", [15, 15, 15, 15, 2]), (curve, "Tangent", [41, 41, 3])):
+        assert chart.x_axis.title and chart.y_axis.title and not chart.visible_cells_only
+        found = []
+        for series in chart.series:
+            for reference in (series.xVal.numRef.f, series.yVal.numRef.f):
+                area = values[sheet][reference.split("!")[1].replace("$", "")]
+                numbers = [cell.value for row in area for cell in row]
+                assert all(isinstance(n, (int, float)) for n in numbers)
+                assert sheet == "Tangent" or min(numbers) > 0
+            found.append(len(numbers))
+        assert found == counts
+
+
+def test_mlp_stays_small(books):
+    assert (books / "mlp.xlsx").stat().st_size < 300_000
+
+
+def test_a_forward_pass_too_large_for_the_laboratory_says_so_on_the_lesson_sheet():
+    lesson = lesson_of(
+        """
+        title = "Wide"
+        question = "q"
+        forward = "loss = mse(x @ w, y)"
+        tensors.x = {role = "input", shape = [60, 20]}
+        tensors.w = {role = "parameter", shape = [20, 3], seed = 1}
+        tensors.y = {role = "target", shape = [60, 3], seed = 2}
+        nudge.limit = 10
+        """
+    )
+    plan = make_plan(lesson)
+    assert [sheet.name for sheet in plan.sheets] == ["Lesson", "Gradients", "Nudge", "Ripple", "Numbers"]
+    said = [label.text for label in plan.sheet("Lesson").labels]
+    assert any(text.startswith("Step size is left out: ") for text in said)
+    assert any(text.startswith("Tangent is left out: ") for text in said)
+    assert len(lesson.numbers) == 630  # every second of 1,260
