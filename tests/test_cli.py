@@ -205,6 +205,9 @@ BAD = [
         ["[tensors.t]", "class numbers 0 to 1"],
     ),
     (replaced("loss = x * w", "loss = x * leaky_relu(w, slope=x)"), ["plain values after ="]),
+    (GOOD + "[laboratory]\nnumber = 'w[1]'", ["[laboratory] number", "'w[1]'", "expected x or w"]),
+    (GOOD + "[laboratory]\nreach = 0", ["[laboratory] reach", "found 0"]),
+    (GOOD + "[laboratory]\nstep = 1", ["[laboratory]", "step is not a known key"]),
     (GOOD + "[ops.f]\nforward = 3", ["[ops.f]", "expected forward"]),
     (GOOD + "[[tensors.q]]\nrole = 'input'", ["[tensors.q]", "expected a table"]),
 ]

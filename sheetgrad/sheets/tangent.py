@@ -29,7 +29,7 @@ FIELDS = {
 }
 AT = {word: k for k, word in enumerate(FIELDS)}
 CHART_COLUMNS = 11  # beside the table, kept free for the chart
-TOP = 22
+TOP = 25
 VALUE, NOW, GRADIENT, SECANT, LEFT, RIGHT, VERDICT = range(6, 13)  # rows of the panel
 PANEL = 4  # its column of numbers
 SMOOTH = "smooth: the line touches the curve"
