@@ -24,7 +24,7 @@ def connect(pipe: str):
     for _ in range(120):
         try:
             return resolver.resolve(f"uno:pipe,name={pipe};urp;StarOffice.ComponentContext")
-        except Exception:  # noqa: BLE001 (not up yet: the only way uno tells)
+        except Exception:  # it is not up yet: uno has no other way to tell
             time.sleep(0.5)
     raise SystemExit("LibreOffice did not start")
 

@@ -107,6 +107,31 @@ def _fold(function: str, terms: Sequence[Expr]) -> Expr:
     return terms[0] if len(terms) == 1 else Fold(function, tuple(terms))
 
 
+def simplified(expression: Expr) -> Expr:
+    """The same value without zeros and ones: what is left of a rule when most of a gradient is 0."""
+    match expression:
+        case Neg(operand=operand):
+            inner = simplified(operand)
+            return Num(-inner.value) if isinstance(inner, Num) else Neg(inner)
+        case Op(symbol=symbol, left=left, right=right):
+            left, right = simplified(left), simplified(right)
+            if isinstance(left, Num) and isinstance(right, Num) and symbol in "+-*":
+                a, b = left.value, right.value
+                return Num(a + b if symbol == "+" else a - b if symbol == "-" else a * b)
+            zeros = left == Num(0), right == Num(0)
+            if (symbol == "*" and any(zeros)) or (symbol == "/" and zeros[0]):
+                return Num(0)
+            if symbol == "-" and zeros[0]:
+                return simplified(Neg(right))
+            return _binary(symbol, left, right)
+        case Call(function=function, arguments=arguments):
+            return Call(function, tuple(map(simplified, arguments)))
+        case Fold(function="SUM", terms=terms):
+            rest = [term for term in map(simplified, terms) if term != Num(0)]
+            return _fold("SUM", rest) if rest else Num(0)
+    return expression
+
+
 def broadcast_shape(*shapes: Shape) -> Shape:
     """The common shape by NumPy's rule; ``ShapeError`` names the first pair of sizes that disagrees."""
     rank = max(map(len, shapes))

@@ -63,7 +63,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Label:
-    """A text that nobody computes with: headings, notes, captions. ``span`` columns are merged for long texts."""
+    """A text that nobody computes with: headings, notes, captions. ``span`` columns are merged for long texts;
+    ``link`` is a sheet to go to, ``cell`` where on it."""
 
     row: int
     column: int
@@ -71,6 +72,7 @@ class Label:
     style: str
     span: int = 1
     link: str = ""
+    cell: str = "A1"
 
 
 @dataclass(frozen=True)

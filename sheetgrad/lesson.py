@@ -7,8 +7,8 @@ import math
 import tomllib
 import unicodedata
 import warnings
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,8 @@ from sheetgrad.formulas import element_name
 from sheetgrad.language import Assignment, LanguageError, closest, parse_lines
 from sheetgrad.rules import Rules, with_own_operations
 
+OPTIMIZERS = ("sgd", "momentum")
+MOST_STEPS = 200  # of training
 ROLES = ("input", "parameter", "target", "constant")
 SCHEMES = ("central", "forward")
 MOST_ELEMENTS = 100_000
@@ -76,6 +78,32 @@ class Laboratory:
 
 
 @dataclass(frozen=True)
+class Jacobian:
+    """The Jacobian sheet: for each pair (result, operand) of one forward line, in one example (counted from 1)."""
+
+    pairs: tuple[tuple[str, str], ...]
+    example: int = 1
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """The Contributions sheet: the tensors whose gradient is taken apart, example by example."""
+
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The Training sheet: so many steps of gradient descent on the tensors ``train``."""
+
+    train: tuple[str, ...]
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    steps: int = 30
+
+
+@dataclass(frozen=True)
 class Lesson:
     """What is taught.
 
@@ -95,6 +123,10 @@ class Lesson:
     nudge: Nudge = Nudge()
     laboratory: Laboratory = Laboratory()
     steps: Steps | None = None
+    jacobian: Jacobian | None = None
+    contributions: Contributions | None = None
+    training: Training | None = None
+    code: bool = False
     order: int = 1000
     next: str = ""
 
@@ -152,7 +184,18 @@ class Lesson:
         if self.ops:
             table["ops"] = {name: dict(entry) for name, entry in self.ops.items()}
         if self.steps:
-            table["steps"] = {"number": self.steps.number, "step": self.steps.step, "rows": self.steps.rows}
+            table["steps"] = asdict(self.steps)
+        if self.jacobian:
+            pairs = [list(pair) for pair in self.jacobian.pairs]
+            table["jacobian"] = {"pairs": pairs, "example": self.jacobian.example}
+        if self.contributions:
+            table["contributions"] = {"of": list(self.contributions.of)}
+        if self.training:
+            table["training"] = asdict(self.training) | {"train": list(self.training.train)}
+            if self.training.optimizer == "sgd":
+                del table["training"]["momentum"]
+        if self.code:
+            table["code"] = True
         return table
 
     @cached_property
@@ -203,7 +246,11 @@ class Lesson:
             choices = SCHEMES if key == "nudge.scheme" else self.numbers
             if value not in choices:
                 raise LessonError(f"{key.replace('.', ' ')} must be {_choice(choices)}")
-        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LARGEST_STEP:
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise LessonError(f"{key.replace('.', ' ')} must be a number")
+        elif key == "training.momentum" and not 0 <= value <= 1:
+            raise LessonError("training momentum must be a number from 0 to 1")
+        elif key != "training.momentum" and not 0 < value <= LARGEST_STEP:
             raise LessonError("a step must be a number above 0")
         return self._with(**{section: replace(getattr(self, section), **{field: value})})
 
@@ -255,22 +302,27 @@ def find_template(path_or_name: str | Path) -> Path:
 
 KEYS = {
     "": (
-        "title",
-        "question",
-        "text",
-        "forward",
-        "gradients",
-        "tensors",
-        "ops",
-        "nudge",
-        "laboratory",
-        "steps",
-        "order",
-        "next",
+        *(
+            "title",
+            "question",
+            "text",
+            "order",
+            "next",
+            "forward",
+            "gradients",
+            "tensors",
+            "ops",
+            "nudge",
+            "laboratory",
+        ),
+        *("steps", "jacobian", "contributions", "training", "code"),
     ),
     "nudge": ("step", "scheme", "limit"),
     "laboratory": ("number", "nudge", "reach"),
     "steps": ("number", "step", "rows"),
+    "jacobian": ("pairs", "example"),
+    "contributions": ("of",),
+    "training": ("optimizer", "lr", "momentum", "steps", "train"),
     "tensors": ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note"),
 }
 
@@ -306,6 +358,10 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     steps = _steps(_table(table, "steps"), tensors) if "steps" in table else None
     if steps and steps.number not in gradients:
         raise LessonError(f"[steps] number: {steps.number} has no gradient; expected one of {', '.join(gradients)}")
+    training = _training(_table(table, "training"), tensors, gradients) if "training" in table else None
+    code = table.get("code", False)
+    if not isinstance(code, bool):
+        raise LessonError(f"code: found {code!r}, expected true or false")
     lesson = Lesson(
         name=name,
         title=title,
@@ -317,13 +373,20 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         ops=ops,
         nudge=_nudge(_table(table, "nudge")),
         steps=steps,
+        training=training,
+        code=code,
         order=int(_number(table, "order", 1000, 0, 1_000_000)),
         next=_text(table, "next", 100, ""),
     )
     _class_numbers(lesson)
     values = lesson.program.run(lesson.values)
     _finite(values, lesson.program)
-    return lesson._with(laboratory=_laboratory(_table(table, "laboratory"), lesson, values))
+    more: dict[str, object] = {"laboratory": _laboratory(_table(table, "laboratory"), lesson, values)}
+    if "jacobian" in table:
+        more["jacobian"] = _jacobian(_table(table, "jacobian"), lesson.program)
+    if "contributions" in table:
+        more["contributions"] = _contributions(_table(table, "contributions"), lesson)
+    return lesson._with(**more)
 
 
 def _twins(tensors: Mapping[str, Tensor]) -> None:
@@ -527,6 +590,73 @@ def _laboratory(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]
     nudge = _number(table, "nudge", Laboratory.nudge, 1e-12, 1e6, "[laboratory] ")
     reach = _number(table, "reach", Laboratory.reach, 1e-12, 1e6, "[laboratory] ")
     return Laboratory(number, number, number, nudge, reach)
+
+
+def _jacobian(table: Mapping, program: Program) -> Jacobian:
+    """Pairs of a forward line's result and one of its operands, each a vector or a matrix of one row an example."""
+    _only(table, "jacobian", "[jacobian]")
+    where = "[jacobian] pairs"
+    pairs = table.get("pairs")
+    if not isinstance(pairs, list) or not pairs or not all(_is_pair(pair) for pair in pairs):
+        raise LessonError(f'{where}: found {pairs!r}, expected a list such as [["out", "x"]]')
+    examples = MOST_ELEMENTS
+    for output, given in pairs:
+        step = next((step for step in program.steps if step.result == output), None)
+        if step is None or given not in step.operands:
+            results = ", ".join(step.result for step in program.steps)
+            raise LessonError(
+                f"{where}: found {[output, given]}, expected a result ({results}) and an operand of its line"
+            )
+        shapes = program.shapes[output], program.shapes[given]
+        if any(len(shape) not in (1, 2) for shape in shapes):
+            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row an example")
+        if len(shapes[1]) == 2 and (len(shapes[0]) != 2 or shapes[0][0] != shapes[1][0]):
+            raise LessonError(
+                f"{where}: {given} has not one row an example, as {output} has; pair it with data or a bias"
+            )
+        if len(shapes[0]) == 2:
+            examples = min(examples, shapes[0][0])
+    example = int(_number(table, "example", 1, 1, examples, "[jacobian] "))
+    return Jacobian(tuple((output, given) for output, given in pairs), example)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
+
+
+def _names(table: Mapping, key: str, known: Collection[str], where: str, default: Sequence[str]) -> tuple[str, ...]:
+    names = table.get(key, list(default))
+    if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
+        raise LessonError(f"{where} {key}: found {names!r}, expected a list of names")
+    for name in names:
+        if name not in known:
+            raise LessonError(
+                f"{where} {key}: {name!r} has no gradient here{closest(str(name), known)}; expected {_choice(known)}"
+            )
+    return tuple(names)
+
+
+def _contributions(table: Mapping, lesson: Lesson) -> Contributions:
+    _only(table, "contributions", "[contributions]")
+    default = [name for name in lesson.gradients if lesson.tensors[name].role == "parameter"] or lesson.gradients
+    return Contributions(_names(table, "of", lesson.gradients, "[contributions]", default))
+
+
+def _training(table: Mapping, tensors: Mapping[str, Tensor], gradients: Sequence[str]) -> Training:
+    _only(table, "training", "[training]")
+    optimizer = _text(table, "optimizer", 20, Training.optimizer, "[training] ")
+    if optimizer not in OPTIMIZERS:
+        raise LessonError(f"[training] optimizer: found {optimizer!r}, expected {_choice(OPTIMIZERS)}")
+    if "momentum" in table and optimizer != "momentum":
+        raise LessonError('[training] momentum: expected only with optimizer = "momentum"')
+    default = [name for name in gradients if tensors[name].role == "parameter"] or gradients
+    return Training(
+        train=_names(table, "train", gradients, "[training]", default),
+        optimizer=optimizer,
+        lr=_number(table, "lr", Training.lr, 1e-12, LARGEST_STEP, "[training] "),
+        momentum=_number(table, "momentum", Training.momentum, 0, 1, "[training] "),
+        steps=int(_number(table, "steps", Training.steps, 1, MOST_STEPS, "[training] ")),
+    )
 
 
 def _only(table: Mapping, kind: str, where: str) -> None:

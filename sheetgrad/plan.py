@@ -5,7 +5,20 @@ from __future__ import annotations
 from sheetgrad.formulas import Area
 from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError, Sheet
 from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import cover, gradients, nudge, numbers, ripple, step_size, steps, tangent
+from sheetgrad.sheets import (
+    code,
+    contributions,
+    cover,
+    gradients,
+    jacobian,
+    nudge,
+    numbers,
+    ripple,
+    step_size,
+    steps,
+    tangent,
+    training,
+)
 from sheetgrad.sheets.passes import pass_cells
 
 SPARE = 1_000  # formula cells kept free for headings and tallies
@@ -19,9 +32,9 @@ def make_plan(lesson: Lesson) -> Plan:
     Raises :class:`~sheetgrad.layout.PlanError` naming the line that does not fit a workbook.
     """
     values = lesson.program.run(lesson.values)
-    drawing = gradients.draw(lesson)
+    drawing = gradients.draw(lesson, cover.settings_places())
     gradient_sheet = gradients.build(lesson, drawing, values)
-    step_sheets = [steps.build(lesson, drawing, values)] if lesson.steps else []
+    step_sheets = _asked_for(lesson, drawing, values)
     list_sheet = numbers.build(lesson, drawing, values)
     room = MOST_FORMULAS - SPARE - sum(s.formula_count for s in (gradient_sheet, *step_sheets, list_sheet))
     if room < 0:
@@ -36,22 +49,28 @@ def make_plan(lesson: Lesson) -> Plan:
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
 
 
+def _asked_for(lesson: Lesson, drawing: gradients.Drawing, values) -> list[Sheet]:
+    """The sheets that the template names."""
+    makers = {"steps": steps, "jacobian": jacobian, "contributions": contributions, "training": training, "code": code}
+    return [maker.build(lesson, drawing, values) for key, maker in makers.items() if getattr(lesson, key)]
+
+
 def _laboratory(lesson: Lesson, drawing: gradients.Drawing, values, room: int) -> tuple[list[Sheet], list[str]]:
     """The sheets on which one number is picked, and why some are left out: those that are too large for a workbook
     that a school laptop opens quickly."""
     cells = pass_cells(lesson.program, lesson.program.requested)
     makers = {
-        step_size.NAME: (2 * len(step_size.STEPS), step_size.build, ()),
-        ripple.NAME: (6, ripple.build, ()),
-        tangent.NAME: (tangent.LINES, tangent.build, (cover.settings_places(),)),
+        step_size.NAME: (2 * len(step_size.STEPS), step_size.build),
+        ripple.NAME: (6, ripple.build),
+        tangent.NAME: (tangent.LINES, tangent.build),
     }
     sheets, missing = [], []
-    for name, (passes, build, more) in makers.items():
+    for name, (passes, build) in makers.items():
         if passes * cells > min(room, LARGEST_LABORATORY):
             missing.append(f"{name} is left out: {passes * cells:,} cells of forward pass would be too many")
             continue
         try:
-            sheet = build(lesson, drawing, values, *more)
+            sheet = build(lesson, drawing, values)
         except PlanError as error:
             missing.append(f"{name} is left out: {error}")
             continue
@@ -64,7 +83,7 @@ def _nudge_sheet(lesson: Lesson, drawing: gradients.Drawing, values, room: int) 
     """The Nudge sheet in at most ``room`` cells: the copies its formulas need are known only once it is laid out."""
     aim = room
     while True:
-        sheet = nudge.build(lesson, drawing, cover.settings_places(), values, aim)
+        sheet = nudge.build(lesson, drawing, values, aim)
         if sheet.formula_count <= room:
             return sheet
         aim -= sheet.formula_count - room

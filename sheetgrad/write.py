@@ -117,7 +117,7 @@ def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
                 end_column=label.column + label.span - 1,
             )
         if label.link:
-            cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(label.link)}!A1")
+            cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(label.link)}!{label.cell}")
             cell._style = styles.record(label.style)
     _look(target, sheet)
     _choices(target, sheet)

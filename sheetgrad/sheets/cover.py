@@ -70,6 +70,10 @@ LINKS = {
     "Gradients": "the forward pass line by line, and under each block its gradient",
     "Nudge": "every number nudged in turn, and the slope compared with the gradient",
     "Steps": "one number grows by a tiny step, row after row",
+    "Jacobian": "how fast each output moves with each input, as a matrix",
+    "Contributions": "the gradient taken apart: what each example adds to it",
+    "Training": "forward, backward, step, and again: watch the loss fall",
+    "Code": "the same lesson in NumPy and in PyTorch, line by line",
 }
 
 

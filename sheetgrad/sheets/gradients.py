@@ -53,11 +53,15 @@ class Drawn:
 
 @dataclass
 class Drawing:
-    """The sheet while it is laid out, and where every tensor and gradient stands."""
+    """The sheet while it is laid out, and where every tensor and gradient stands.
+
+    ``settings`` says where the numbers to play with stand on the Lesson sheet.
+    """
 
     sheet: Sheet = field(default_factory=lambda: Sheet(NAME))
     drawn: list[Drawn] = field(default_factory=list)
     lying: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Placement] = field(default_factory=dict)
 
     @property
     def places(self) -> dict[str, list[Placement]]:
@@ -80,7 +84,7 @@ class Drawing:
         return book
 
 
-def draw(lesson: Lesson) -> Drawing:
+def draw(lesson: Lesson, settings: Mapping[str, Placement]) -> Drawing:
     """Where everything stands. Copies that range formulas need are added until every formula can be written."""
     program = lesson.program
     lying = lie(program)
@@ -89,6 +93,7 @@ def draw(lesson: Lesson) -> Drawing:
         drawing = _Layout(lesson, lying, turned).draw()
         wanted = _unaligned(program, drawing)
         if wanted is None:
+            drawing.settings = settings
             return drawing
         turned.add(wanted)
 

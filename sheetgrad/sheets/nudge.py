@@ -181,8 +181,8 @@ def _spread(shape: Shape, count: int) -> list[Index]:
     return [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Placement], values, room: int) -> Sheet:
-    """The sheet, of ``room`` cells at most; ``settings`` says where h and the scheme stand on the Lesson sheet."""
+def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray], room: int) -> Sheet:
+    """The sheet, of ``room`` cells at most."""
     sheet = Sheet(NAME)
     numbers = sample(lesson, min(room, LIGHT))
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in numbers)
@@ -194,7 +194,7 @@ def build(lesson: Lesson, drawing: gradients.Drawing, settings: Mapping[str, Pla
         f"Each {line} nudges one number by h and runs the whole forward pass again (folded {folded}: press +).",
         "subtitle",
     )
-    sources = {**settings, lesson.program.loss: drawing.places[lesson.program.loss][0]}
+    sources = {**drawing.settings, lesson.program.loss: drawing.places[lesson.program.loss][0]}
     places = _heading(sheet, lesson, sources, values)
     row = TOP
     verdicts: list[str] = []

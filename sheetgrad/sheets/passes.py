@@ -61,7 +61,9 @@ class Passes:
     """Where everything of a table of passes stands, and the formulas of the passes.
 
     ``names`` are the tensors that hold the nudged number, ``fields`` how many fields of summary come first,
-    ``count`` how many lines, ``titles`` the heading of each pass that a line holds (``+h`` and ``−h``).
+    ``count`` how many lines, ``titles`` the heading of each pass that a line holds (``+h`` and ``−h``). ``lines`` are
+    what each pass computes: the forward lines that depend on ``names``, unless others are given. ``first`` come first
+    of what is computed.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class Passes:
         count: int,
         titles: Sequence[str],
         across: bool,
+        lines: Sequence[Line] | None = None,
+        first: Sequence[str] = (),
     ):
         self.sheet, self.drawing, self.program = sheet, drawing, program
         self.names, self.top, self.count, self.titles, self.across = tuple(names), top, count, titles, across
         self.summary = fields
-        self.lines = program.forward_after(names)
-        self.moved = (*self.names, *(line.target for line in self.lines))
+        self.lines = program.forward_after(names) if lines is None else tuple(lines)
+        self.moved = tuple(dict.fromkeys((*self.names, *first, *(line.target for line in self.lines))))
         self.extra: list[tuple[str, bool]] = []  # tensors laid flat once, beside the numbers as they are
         self.turned: set[str] = set()  # nudged or computed here, and laid flat column by column
         self.both: set[str] = set()  # laid flat a second time, in the other order
@@ -155,7 +159,8 @@ class Passes:
         steps = tuple((0, n) if self.across else (n, 0) for n in strides)
         return Placement(self.sheet.name, *self.cell(line, field), shape, steps)
 
-    def _book(self, fields: Mapping[str, int], line: int) -> dict[str, list[Placement]]:
+    def book(self, fields: Mapping[str, int], line: int) -> dict[str, list[Placement]]:
+        """Where the formulas of one pass in one line look."""
         book = {key: list(places) for key, places in self.drawing.places.items()}
         for (key, turned), field in self.flat.items():
             book[key].append(self._flat(key, field, 1, turned))
@@ -166,7 +171,7 @@ class Passes:
         return book
 
     def _unaligned(self) -> tuple[str, str] | None:
-        printer = Printer(self._book(self.passes[0], FIRST_LINE))
+        printer = Printer(self.book(self.passes[0], FIRST_LINE))
         for line in self.lines:
             cells = self.program.cells[line.target]
             try:
@@ -181,7 +186,7 @@ class Passes:
     def _copy(self, error: Unaligned, line: Line) -> tuple[str, str]:
         """The tensor to lay in another order, and how: what stays as it is gets a flat copy (``flat``, ``flat
         turned``); what is computed in every line is laid the other way (``turn``) or both ways (``both``)."""
-        book = self._book(self.passes[0], FIRST_LINE)
+        book = self.book(self.passes[0], FIRST_LINE)
         for k, group in enumerate(error.groups):
             name, others = group[0].tensor, [g for n, g in enumerate(error.groups) if n != k]
             if name in self.moved:
@@ -220,14 +225,14 @@ class Passes:
         for (key, turned), field in self.flat.items():
             self._names(field, key, turned)
 
-    def _order(self, key: str, turned: bool) -> list[Index]:
+    def order(self, key: str, turned: bool) -> list[Index]:
         """The elements in the order in which they lie flat."""
         shape = self.program.shapes[key]
         order = list(np.ndindex(shape[::-1] if turned else shape))
         return [index[::-1] for index in order] if turned else order
 
     def _names(self, field: int, key: str, turned: bool) -> None:
-        names = [element_name(key, index) for index in self._order(key, turned)]
+        names = [element_name(key, index) for index in self.order(key, turned)]
         cells = [[*names]] if self.across else [[name] for name in names]
         expected = np.array(cells, dtype=object)
         row, column = self.cell(0, field)
@@ -265,7 +270,7 @@ class Passes:
         starts += [(key, turned, field) for (key, turned), field in self.flat.items()]
         printer = Printer(self.drawing.places)
         for key, turned, field in starts:
-            order = self._order(key, turned)
+            order = self.order(key, turned)
             numbers = np.array([[values[key][index] for index in order]])
 
             def same(i: int, j: int, key=key, order=order) -> list[Token]:
@@ -287,7 +292,7 @@ class Passes:
         """
         fields = self.passes[which]
         for name in self.names:
-            order, start = self._order(name, name in self.turned), self.passes[0][name]
+            order, start = self.order(name, name in self.turned), self.passes[0][name]
             expected = np.array([[run[index] for index in order] for run in found[name]])
 
             def nudged(i: int, j: int, name=name, start=start) -> list[Token]:
@@ -302,20 +307,22 @@ class Passes:
 
             field = fields[name]
             self.block(FIRST_LINE, field, self.count, len(order), nudged, expected, "pass", number_format(expected))
-        self._lines_of_pass(fields, found)
+        self.compute(which, found)
 
-    def _lines_of_pass(self, fields: Mapping[str, int], found: Mapping[str, np.ndarray]) -> None:
+    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+        fields = self.passes[which]
         printers: dict[int, Printer] = {}
 
         def printer(line: int) -> Printer:
             if line not in printers:
-                printers[line] = Printer(self._book(fields, FIRST_LINE + line))
+                printers[line] = Printer(self.book(fields, FIRST_LINE + line))
             return printers[line]
 
         computed = [(line, line.target, self.program.cells[line.target]) for line in self.lines]
         again = [(None, key, CellArray.named(key, self.program.shapes[key])) for key in sorted(self.both)]
         for line, key, cells in computed + again:
-            order = self._order(key, (key in self.turned) != (line is None))
+            order = self.order(key, (key in self.turned) != (line is None))
             try:
                 filled = fill_lines(
                     lambda i, index, cells=cells: printer(i).tokens(cells.element(index)),
@@ -330,7 +337,8 @@ class Passes:
                 raise PlanError(f"{line.text if line else key}: on the {self.sheet.name} sheet {error}") from None
             expected = np.array([[run[index] for index in order] for run in found[key]])
             field = fields[key if line else f"{key}.again"]
-            self._add(FIRST_LINE, field, filled, expected, "pass", number_format(expected))
+            style = "pass_gradient" if key.partition(".")[2] else "pass"
+            self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
 
     def field(
         self,

@@ -37,15 +37,15 @@ CORNER = "a corner: two slopes, so no tangent touches"
 WRONG = "✗ the gradient is not the slope"
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values, settings: Mapping[str, Placement]) -> Sheet:
-    """The sheet; ``settings`` says where h stands on the Lesson sheet."""
+def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet."""
     program = lesson.program
     sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
     fields = len(FIELDS) + (CHART_COLUMNS if across else 0)
     passes = Passes(sheet, drawing, program, program.requested, TOP + 1, fields, LINES, ("this place",), across)
     found = measure(lesson, values)
-    book = _panel(sheet, lesson, drawing, passes, settings, found)
+    book = _panel(sheet, lesson, drawing, passes, found)
     _table(sheet, lesson, passes, found, values, book)
     _chart(sheet, lesson, passes)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
@@ -83,7 +83,7 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
     return {"fields": fields, "panel": panel, "runs": runs, "noise": noise}
 
 
-def _panel(sheet, lesson, drawing, passes: Passes, settings, found) -> dict[str, list[Placement]]:
+def _panel(sheet, lesson, drawing, passes: Passes, found) -> dict[str, list[Placement]]:
     loss = lesson.program.loss
     sheet.label(1, 2, "The gradient is the slope of the tangent", "title")
     sheet.label(2, 2, f"{loss} for other values of one number; everything else stays as it is.", "subtitle")
@@ -101,7 +101,7 @@ def _panel(sheet, lesson, drawing, passes: Passes, settings, found) -> dict[str,
     def loss_at(line: int) -> list[Placement]:
         return [passes.place(FIRST_LINE + line, AT["loss"])]
 
-    book = numbers.places(lesson) | {numbers.PICK: [picked], REACH: [reach], nudge.H: [settings[nudge.H]]}
+    book = numbers.places(lesson) | {numbers.PICK: [picked], REACH: [reach], nudge.H: [drawing.settings[nudge.H]]}
     book |= {"field.value": at(VALUE), "field.gradient": at(GRADIENT), loss: at(NOW)}
     book |= {"field.left": at(LEFT), "field.right": at(RIGHT)}
     marked = len(CURVE)

@@ -1,0 +1,57 @@
+"""The Code sheet: the lesson as a NumPy and as a PyTorch program, line beside line, and where each line stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sheetgrad.layout import Sheet, address
+from sheetgrad.lesson import Lesson
+from sheetgrad.listings import listing
+from sheetgrad.sheets import gradients
+
+NAME = "Code"
+HEADINGS = {
+    "import": "What both need",
+    "given": "The numbers",
+    "forward": "Forward: top to bottom",
+    "backward": "Backward: NumPy spells out each gradient, PyTorch finds them by itself",
+    "training": "Training: the same again and again",
+}
+LONGEST = 78  # characters of code in a column
+
+
+def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet."""
+    sheet = Sheet(NAME)
+    sheet.label(1, 2, "The same lesson as code", "title")
+    sheet.label(
+        2,
+        2,
+        "Each line makes one block of the sheet Gradients. What is w.g here is w_g in NumPy and w.grad in "
+        "PyTorch. Both programs run as they stand.",
+        "subtitle",
+    )
+    for column, text in ((2, "on the sheet"), (3, "NumPy"), (4, "PyTorch")):
+        sheet.label(4, column, text, "header")
+    row, part = 5, ""
+    for line in listing(lesson):
+        if line.part != part:
+            part = line.part
+            sheet.sections.append(row)
+            sheet.label(row + 1, 2, HEADINGS[part], "heading")
+            row += 2
+        if line.key in drawing.places and part != "training":
+            place = drawing.places[line.key][0]
+            at = address(*place.cell((0,) * len(place.shape)))
+            sheet.label(row, 2, line.key, "link", link=place.sheet, cell=at)
+        for column, text in ((3, line.numpy), (4, line.torch)):
+            if text:
+                sheet.label(row, column, text, "code")
+        row += 1
+    longest = max([len(label.text) for label in sheet.labels if label.style == "code"], default=0)
+    width = 1.15 * min(LONGEST, longest) + 2
+    sheet.widths = {1: 3.5, 2: 12.0, 3: width, 4: width}
+    sheet.freeze = "A5"
+    return sheet

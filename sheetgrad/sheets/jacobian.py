@@ -1,0 +1,303 @@
+"""The Jacobian sheet: how fast each output moves with each input, as a matrix, in one example.
+
+Row j, column i holds ∂f[j]/∂x[i]. It comes from the rule, one output at a time (the backward lines of f[j] alone),
+and from nudges of x[i]. A row of ∂L/∂f times this matrix is a row of ∂L/∂x: the chain rule as a product of matrices.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+import numpy as np
+
+from sheetgrad.autodiff import Line, Program, Step, differentiate, mentioned, run_lines
+from sheetgrad.cells import Call, CellArray, Expr, Index, Num, Op, Ref, Text, Whole, simplified, truth_as_number
+from sheetgrad.formulas import SPELLED_OUT, Placement, element_name
+from sheetgrad.language import CELLS, Assignment, evaluate, parse_lines
+from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, placed
+from sheetgrad.lesson import Lesson
+from sheetgrad.sheets import nudge
+from sheetgrad.sheets.gradients import Drawing, formula_blocks
+from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes
+
+NAME = "Jacobian"
+FIRST_COLUMN = 2
+MOST_ENTRIES = 400  # of a matrix that can still be read
+CLOSE, APART = "✓ the rule and the nudges agree", "✗ the rule and the nudges differ"
+
+
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet."""
+    sheet = Sheet(NAME)
+    sheet.label(1, FIRST_COLUMN, "How fast does each output move with each input?", "title")
+    sheet.label(
+        2,
+        FIRST_COLUMN,
+        "A row for each output, a column for each input: the matrix of all slopes is called the Jacobian.",
+        "subtitle",
+    )
+    row = 4
+    for output, given in lesson.jacobian.pairs:
+        sheet.sections.append(row)
+        row = _Pair(lesson, drawing, values, sheet, output, given).draw(row) + 2
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
+    return sheet
+
+
+def entries(lesson: Lesson, output: str, given: str, example: int) -> dict[Index, Expr]:
+    """∂f[j]/∂x[i] by (j, i) as expressions over the lesson's own tensors, from the rules."""
+    program = lesson.program
+    step = next(step for step in program.steps if step.result == output)
+    backward, seed = _backward(program, step, given)
+    shapes = program.shapes
+    found = {}
+    for j in range(shapes[output][-1]):
+        at = (*((example,) if len(shapes[output]) == 2 else ()), j)
+        arrays = {key: CellArray.named(key, shapes[key]) for key in shapes}
+        arrays[seed] = CellArray(shapes[output], lambda index, at=at: Num(int(index == at)), uniform=False)
+        for line in backward:
+            if line.target != seed:
+                arrays[line.target] = CELLS["broadcast_to"](
+                    evaluate(line.expression, arrays, CELLS, lesson.rules), line.shape
+                )
+        for i in range(shapes[given][-1]):
+            where = (*((example,) if len(shapes[given]) == 2 else ()), i)
+            found[j, i] = simplified(arrays[f"{given}.g"].element(where))
+    return found
+
+
+def _backward(program: Program, step: Step, given: str) -> tuple[list[Line], str]:
+    """The backward lines of one forward line alone, and the name of the gradient that they start from."""
+    (whole,) = parse_lines(step.heading)
+    for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.lines]):
+        made = {line.name for line in lines}
+        leaves = {key: program.shapes[key] for line in lines for key in mentioned(line.expression) if key not in made}
+        total = Assignment(_free(program), ast.parse(f"{step.result}.sum()", mode="eval").body, "", 2)
+        alone = differentiate([*lines, total], leaves, [given], program.rules)
+        if alone.steps[0].parts == step.parts:
+            break  # otherwise the steps on the way have other names there: then they are given one by one
+    return list(alone.backward), f"{step.result}.g"
+
+
+def _free(program: Program) -> str:
+    name = "total"
+    while name in program.shapes:
+        name += "_1"
+    return name
+
+
+def recognised(found: Mapping[Index, Expr]) -> str:
+    """The matrix that the entries are, in words; empty when it is none that has a name."""
+    (first, *_) = found.values()
+    if isinstance(first, Ref) and len(first.index) == 2:
+        for text, turn in ((f"{first.tensor}.T", True), (first.tensor, False)):
+            if all(entry == Ref(first.tensor, at[::-1] if turn else at) for at, entry in found.items()):
+                return f"This is {text}, the weight matrix" + (" with rows and columns exchanged" if turn else "")
+    if all(entry == Num(int(j == i)) for (j, i), entry in found.items()):
+        return "This is the identity: 1 on the diagonal, 0 elsewhere. Each output moves exactly as its own bias"
+    if all(entry == Num(0) for (j, i), entry in found.items() if j != i):
+        return "Only the diagonal is not 0: each output depends on the input of its own place alone"
+    return ""
+
+
+class _Pair:
+    """The section of one pair."""
+
+    def __init__(self, lesson: Lesson, drawing: Drawing, values, sheet: Sheet, output: str, given: str):
+        self.lesson, self.drawing, self.values, self.sheet = lesson, drawing, values, sheet
+        self.program, self.output, self.given = lesson.program, output, given
+        shapes = self.program.shapes
+        self.out, self.wide = shapes[output][-1], shapes[given][-1]
+        if self.out * self.wide > MOST_ENTRIES:
+            raise PlanError(
+                f"[jacobian]: {output} by {given} has {self.out * self.wide} entries, at most {MOST_ENTRIES}"
+            )
+        example = lesson.jacobian.example - 1
+        self.row_of = (example,) if len(shapes[output]) == 2 else ()
+        self.given_row = (example,) if len(shapes[given]) == 2 else ()
+        self.found = entries(lesson, output, given, example)
+        self.step = next(step for step in self.program.steps if step.result == output)
+
+    def draw(self, row: int) -> int:
+        """Draws the matrices, the chain rule, and the nudges; gives the last row."""
+        sheet, output, given = self.sheet, self.output, self.given
+        which = f", example {self.row_of[0] + 1}" if self.row_of else ""
+        width = max(14, 3 * self.wide + self.out + 6)
+        for column in range(1, FIRST_COLUMN + width):
+            text = f"∂{output}/∂{given}{which}" if column == FIRST_COLUMN else ""
+            sheet.label(row, column, text, "bar")
+        if FIRST_COLUMN + 2 * self.wide + self.out + 8 > MOST_SHEET_COLUMNS:
+            raise PlanError(f"[jacobian]: {output} by {given} is too wide for a sheet")
+        top = row + 2
+        below = top + self.out + 5
+        passes = self._passes(below + (4 if self.out <= SPELLED_OUT else 6 + self.out))
+        matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
+        numbers = self._numbers()
+        rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
+        at = FIRST_COLUMN + self.wide + 3
+        slopes, measured, noise = self._slopes(passes)
+        nudged = self._matrix(top, at, "from nudges", slopes, self._slope_book(passes), measured, "nudge", noise)
+        self._verdict(top + self.out + 3, rule, nudged, numbers, noise)
+        said = recognised(self.found)
+        if said:
+            sheet.label(top + self.out + 2, FIRST_COLUMN, f"{said}.", "note_text")
+        self._chain(below, rule, numbers)
+        self.sheet.folded_rows.append((passes.top - 1, passes.bottom))
+        self.sheet.print_columns = max(self.sheet.print_columns or 0, FIRST_COLUMN + width - 1)
+        return passes.bottom
+
+    def _numbers(self) -> np.ndarray:
+        """The matrix on NumPy: the backward lines of each output alone."""
+        backward, seed = _backward(self.program, self.step, self.given)
+        rows = []
+        for j in range(self.out):
+            start = np.zeros(self.program.shapes[self.output])
+            start[(*self.row_of, j)] = 1.0
+            lines = [line for line in backward if line.target != seed]
+            found = run_lines(lines, {**self.values, seed: start}, self.lesson.rules)
+            rows.append(found[f"{self.given}.g"][self.given_row] if self.given_row else found[f"{self.given}.g"])
+        return np.array(rows)
+
+    def _names(self, key: str, row: Index, count: int) -> list[str]:
+        return [element_name(key, (*row, k)) for k in range(count)]
+
+    def _matrix(self, top, column, title, cells, book, value, style, tolerance=0.0) -> Placement:
+        """A matrix with the names of its inputs above and of its outputs beside it."""
+        sheet = self.sheet
+        sheet.label(top, column, title, "name")
+        for i, name in enumerate(self._names(self.given, self.given_row, self.wide)):
+            sheet.label(top + 1, column + 1 + i, name, "element_name")
+        for j, name in enumerate(self._names(self.output, self.row_of, self.out)):
+            sheet.label(top + 2 + j, column, name, "element_name")
+        place = placed(NAME, top + 2, column + 1, (self.out, self.wide))
+        what = f"{self.output} by {self.given} on the {NAME} sheet"
+        more = dict(style=style, tolerance=tolerance, number_format="0.0000")
+        sheet.blocks += formula_blocks(cells, place, book, value, what, **more)
+        return place
+
+    # -- nudges ---------------------------------------------------------------------------------------------------
+
+    def _passes(self, top: int) -> Passes:
+        """The line computed again with each input nudged."""
+        names = self._names(self.given, self.given_row, self.wide)
+        self.sheet.label(
+            top, FIRST_COLUMN, f"the nudges, {self.step.heading} with one input moved: press + to unfold", "note"
+        )
+        cells = sum(int(np.prod(line.shape, dtype=int)) for line in self.step.lines)
+        across = 2 * (cells + self.values[self.given].size) <= LONGEST_ROW
+        lines = self.step.lines
+        passes = Passes(
+            self.sheet, self.drawing, self.program, [self.given], top + 2, 1, self.wide, ("+h", "−h"), across, lines
+        )
+        self.sheet.label(*passes.cell(0, 0), "nudged", "header")
+        self.sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
+        passes.headings()
+        passes.as_it_is(self.values)
+        passes.fixed(FIRST_LINE, 0, names, "number")
+        h = self.lesson.nudge.step
+        self.runs = []
+        for which, sign in enumerate((1, -1)):
+            kept: dict[str, list[np.ndarray]] = {}
+            for i in range(self.wide):
+                moved = np.array(self.values[self.given], dtype=float)
+                moved[(*self.given_row, i)] += sign * h
+                result = run_lines(lines, {**self.values, self.given: moved}, self.lesson.rules)
+                for key in (self.given, *(line.target for line in lines)):
+                    kept.setdefault(key, []).append(result[key])
+            self.runs.append({key: np.array(runs) for key, runs in kept.items()})
+            mark = "+" if sign > 0 else "-"
+            passes.write(
+                which,
+                self.runs[which],
+                lambda line: passes.place(line, 0),
+                lambda line: self.drawing.settings[nudge.H],
+                mark,
+            )
+        return passes
+
+    def _slopes(self, passes: Passes) -> tuple[CellArray, np.ndarray, float]:
+        """Entry (j, i): how far output j moved when input i was nudged both ways, ÷ 2h."""
+        h = self.lesson.nudge.step
+        up, down = (run[self.output] for run in self.runs)
+        rows = up[(slice(None), *self.row_of)] - down[(slice(None), *self.row_of)]
+        noise = float(np.max(nudge.rounding_error(float(np.abs(up).max()), 0.0, 0.0, h)))
+        difference = CellArray.named("up", (self.out, self.wide)) - CellArray.named("down", (self.out, self.wide))
+        return difference / (2 * CellArray.named(nudge.H, ())), rows.T / (2 * h), noise
+
+    def _slope_book(self, passes: Passes) -> dict[str, list[Placement]]:
+        book = {nudge.H: [self.drawing.settings[nudge.H]]}
+        for word, fields in zip(("up", "down"), passes.passes, strict=True):
+            places = passes.book(fields, FIRST_LINE)[self.output][0]
+            row, column = places.cell((*self.row_of, 0))
+            line = (1, 0) if passes.across else (0, 1)
+            book[word] = [Placement(NAME, row, column, (self.out, self.wide), (places.steps[-1], line))]
+        return book
+
+    def _verdict(self, row: int, rule: Placement, nudged: Placement, numbers: np.ndarray, noise: float) -> None:
+        """How far the two are apart, as one number: the root of the sum of squares."""
+        book = {"rule": [rule], "nudged": [nudged], nudge.H: [self.drawing.settings[nudge.H]]}
+        if numbers.size > 1:
+            apart = Call("SQRT", (Call("SUMXMY2", (Whole("rule"), Whole("nudged"))),))
+            size = Call("SQRT", (Call("SUMSQ", (Whole("rule"),)),))
+        else:
+            apart = Call("ABS", (Op("-", Whole("rule"), Whole("nudged")),))
+            size = Call("ABS", (Whole("rule"),))
+        h = Ref(nudge.H, ())
+        truncation = Op("*", Op("*", Num(nudge.TRUNCATION), Op("^", h, Num(2))), Call("MAX", (Num(1), size)))
+        rounding = Op("/", Num(nudge.ROUNDINGS * nudge.EPSILON * numbers.size * 16), h)
+        text = Call("IF", (Op("<=", apart, Op("+", truncation, rounding)), Text(CLOSE), Text(APART)))
+        measured = self._slopes_value()
+        step = self.lesson.nudge.step
+        bound = nudge.TRUNCATION * step**2 * max(1.0, float(np.sqrt((numbers**2).sum())))
+        bound += nudge.ROUNDINGS * nudge.EPSILON * numbers.size * 16 / step
+        distance = float(np.sqrt(((numbers - measured) ** 2).sum()))
+        expected = (CLOSE if distance <= bound else APART) if np.isfinite(distance) else np.nan
+        shown = self.sheet.formula(row, FIRST_COLUMN, text, book, expected, "corner")
+        self.sheet.verdicts.append(shown.area(NAME))
+
+    def _slopes_value(self) -> np.ndarray:
+        up, down = (run[self.output][(slice(None), *self.row_of)] for run in self.runs)
+        return (up - down).T / (2 * self.lesson.nudge.step)
+
+    # -- the chain rule -------------------------------------------------------------------------------------------
+
+    def _chain(self, row: int, rule: Placement, numbers: np.ndarray) -> None:
+        """∂L/∂f times the matrix is ∂L/∂x, row by row."""
+        sheet, loss, g = self.sheet, self.program.loss, f"{self.output}.g"
+        if g not in self.drawing.places:
+            return
+        what = f"the chain rule of {self.output} on the {NAME} sheet"
+        upstream = self.values[g][self.row_of] if self.row_of else self.values[g]
+        sheet.label(row, FIRST_COLUMN, f"∂{loss}/∂{self.output}", "name")
+        left = placed(NAME, row + 1, FIRST_COLUMN, (self.out,))
+        cells = CellArray.named(g, self.values[g].shape)
+        cells = cells[self.row_of[0]] if self.row_of else cells
+        sheet.blocks += formula_blocks(cells, left, self.drawing.places, upstream, what, style="gradient")
+        sheet.label(row + 1, FIRST_COLUMN + self.out, "times the matrix =", "caption")
+        book = {g: [left], "rule": [rule]}
+        if self.out > SPELLED_OUT:
+            sheet.label(row + 3, FIRST_COLUMN, "the same standing, so that it goes with a column", "caption")
+            standing = placed(NAME, row + 4, FIRST_COLUMN, (self.out,), "column")
+            copy = CellArray.named(g, (self.out,))
+            sheet.blocks += formula_blocks(copy, standing, {g: [left]}, upstream, what, style="gradient")
+            book[g].append(standing)
+        product = CellArray.named(g, (self.out,)) @ CellArray.named("rule", (self.out, self.wide))
+        column = FIRST_COLUMN + self.out + 2
+        right = placed(NAME, row + 1, column, (self.wide,))
+        sheet.label(row, column, f"∂{loss}/∂{self.given}", "name")
+        sheet.blocks += formula_blocks(product, right, book, upstream @ numbers, what, style="gradient_bold")
+        own = f"{self.given}.g"
+        users = [step for step in self.program.steps if self.given in step.operands]
+        if own in self.drawing.places and len(users) == 1:
+            shape = self.values[own].shape
+            if self.given_row or not self.row_of:
+                cells = CellArray.named(own, shape)
+                cells = cells[self.given_row[0]] if self.given_row else cells
+                value = self.values[own][self.given_row] if self.given_row else self.values[own]
+                place = placed(NAME, row + 1, column + self.wide + 1, (self.wide,))
+                sheet.label(row, place.column, f"{own} on the sheet Gradients", "name")
+                sheet.blocks += formula_blocks(cells, place, self.drawing.places, value, what, style="gradient")
+            else:
+                text = f"the share of this example; {own} adds up the shares of all examples"
+                sheet.label(row + 1, column + self.wide, text, "caption")
