@@ -640,7 +640,13 @@ class _Simplifier(ast.NodeTransformer):
                 return inner
             case "T", _ if len(self.shape(value)) < 2:
                 return value
+            case "T", ast.BinOp(left=left, op=ast.MatMult() as op, right=right) if self._matrices(left, right):
+                turned = (self.visit(ast.Attribute(part, "T", ast.Load())) for part in (right, left))
+                return ast.BinOp(next(turned), op, next(turned))
         return ast.Attribute(value, node.attr, ast.Load())
+
+    def _matrices(self, *parts: ast.AST) -> bool:
+        return all(len(self.shape(part)) == 2 for part in parts)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         value = self.visit(node.value)

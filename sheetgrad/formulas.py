@@ -445,8 +445,8 @@ def _texts_by_steps(parts: list[Step], lines: int, elements, sheet: str, across:
     _check_limits(pattern % tuple(letter(s) if c else s for c, s, _, _ in marks))
     runs = []
     first = np.array([start for _, start, _, _ in marks], dtype=int)
-    axes = np.array([axes for _, _, _, axes in marks], dtype=int).reshape(len(marks), -1)
     order = np.array(elements, dtype=int).reshape(len(elements), -1)
+    axes = np.array([axes for _, _, _, axes in marks], dtype=int).reshape(len(marks), order.shape[1])
     for starts in (first + order @ axes.T).tolist():
         run = []
         for line in range(lines):

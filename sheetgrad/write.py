@@ -172,7 +172,7 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
                 font=Font(color=ink, bold=True),
                 stopIfTrue=sign == "✗",
             )
-            if sheet.name == "Lesson":
+            if sheet.name in ("Lesson", "Jacobian"):  # a sentence, wider than its cell
                 rule.dxf.fill = None
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
@@ -252,14 +252,19 @@ def _page(target: Worksheet, sheet: Sheet) -> None:
 
 
 def _breaks(target: Worksheet, sheet: Sheet, rows: int) -> None:
-    """A page break before each section that would be cut by the end of its page."""
-    page = 1
+    """A page break before each section that would be cut by the end of its page; folded rows take no room."""
+    folded = {row for first, last in sheet.folded_rows for row in range(first, last + 1)}
+    shown = [0]  # rows that are printed above each row
+    for row in range(1, target.max_row + 1):
+        shown.append(shown[-1] + (row not in folded))
+    page = 0
     for first, following in zip(sheet.sections, [*sheet.sections[1:], target.max_row + 1], strict=True):
-        while first >= page + rows:
+        top, bottom = shown[first - 1], shown[following - 1]
+        while top >= page + rows:
             page += rows
-        if following - 1 > page + rows and first > page + 3:
+        if bottom > page + rows and top > page + 2:
             target.row_breaks.append(Break(id=first - 1))
-            page = first
+            page = top
 
 
 def _carry(book: Workbook, table: dict) -> None:

@@ -131,7 +131,7 @@ class _Pair:
             raise PlanError(f"[jacobian]: {output} by {given} is too wide for a sheet")
         top = row + 2
         below = top + self.out + 5
-        passes = self._passes(below + (4 if self.out <= SPELLED_OUT else 6 + self.out))
+        passes = self._passes(below + self.out + (3 if self.out <= SPELLED_OUT else 6))
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
         numbers = self._numbers()
         rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
@@ -274,8 +274,14 @@ class _Pair:
         cells = CellArray.named(g, self.values[g].shape)
         cells = cells[self.row_of[0]] if self.row_of else cells
         sheet.blocks += formula_blocks(cells, left, self.drawing.places, upstream, what, style="gradient")
-        sheet.label(row + 1, FIRST_COLUMN + self.out, "times the matrix =", "caption")
-        book = {g: [left], "rule": [rule]}
+        column = FIRST_COLUMN + self.out + 1
+        sheet.label(row + 1, column - 1, "@", "operator")
+        sheet.label(row, column, f"∂{self.output}/∂{self.given}", "name")
+        matrix = placed(NAME, row + 1, column, (self.out, self.wide))
+        copy = CellArray.named("rule", (self.out, self.wide))
+        more = dict(style="gradient", number_format="0.0000")
+        sheet.blocks += formula_blocks(copy, matrix, {"rule": [rule]}, numbers, what, **more)
+        book = {g: [left], "rule": [matrix]}
         if self.out > SPELLED_OUT:
             sheet.label(row + 3, FIRST_COLUMN, "the same standing, so that it goes with a column", "caption")
             standing = placed(NAME, row + 4, FIRST_COLUMN, (self.out,), "column")
@@ -283,7 +289,8 @@ class _Pair:
             sheet.blocks += formula_blocks(copy, standing, {g: [left]}, upstream, what, style="gradient")
             book[g].append(standing)
         product = CellArray.named(g, (self.out,)) @ CellArray.named("rule", (self.out, self.wide))
-        column = FIRST_COLUMN + self.out + 2
+        column += self.wide + 1
+        sheet.label(row + 1, column - 1, "=", "operator")
         right = placed(NAME, row + 1, column, (self.wide,))
         sheet.label(row, column, f"∂{loss}/∂{self.given}", "name")
         sheet.blocks += formula_blocks(product, right, book, upstream @ numbers, what, style="gradient_bold")

@@ -1,0 +1,277 @@
+"""The sheets that a template asks for: Jacobian, Contributions, Training, Code."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import lesson_of, needs_libreoffice
+from openpyxl import load_workbook
+
+from sheetgrad import Lesson, LessonError, build, verify
+from sheetgrad.cells import Num, Ref
+from sheetgrad.layout import PlanError, address
+from sheetgrad.lesson import available
+from sheetgrad.listings import listing, program_text
+from sheetgrad.plan import make_plan
+from sheetgrad.sheets import contributions, jacobian, training
+
+LESSONS = {path.stem: Lesson.load(path.stem) for path in available()}
+ASKED = {name for name, x in LESSONS.items() if x.jacobian or x.contributions or x.training}
+EVERYTHING = """
+title = "Everything"
+question = "Does it hold?"
+code = true
+forward = '''
+z = x @ w + b
+p = softmax(z)
+l1 = relu(z)
+q = cube(l1)
+loss = cross_entropy(z, k) + mse(p, y) + q.sum() * 0.1 + ((x > 0.1) + (x == 0)).sum() * 0.01 + x[1:3].max(0).sum()
+'''
+jacobian.pairs = [["z", "x"], ["p", "z"], ["l1", "z"], ["z", "b"], ["q", "l1"]]
+jacobian.example = 2
+contributions.of = ["b"]
+training = {lr = 0.05, steps = 7, optimizer = "momentum", momentum = 0.8, train = ["w", "b", "x"]}
+tensors.x = {role = "input", shape = [4, 3], seed = 3}
+tensors.w = {role = "parameter", shape = [3, 6], seed = 4}
+tensors.b = {role = "parameter", shape = [6], seed = 5}
+tensors.y = {role = "target", shape = [4, 6], seed = 6, random = "uniform"}
+tensors.k = {role = "target", values = [0, 3, 5, 1]}
+ops.cube = {forward = "a ** 3", a = "g * 3 * a ** 2"}
+"""
+LESSONS["everything"] = lesson_of(EVERYTHING, "everything")
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sheets")
+    for name in (*ASKED, "everything"):
+        assert build(LESSONS[name], folder / f"{name}.xlsx").ok
+    return folder
+
+
+def play(path, lesson: Lesson) -> None:
+    """Another learning rate, another h, and every given number a little off."""
+    book = load_workbook(path)
+    for sheet in make_plan(lesson).sheets:
+        for block in sheet.blocks:
+            cell = book[sheet.name].cell(block.row, block.column) if block.kind == "input" else None
+            if block.name == "training.lr" and cell is not None:
+                cell.value = 0.013
+            elif block.name == "nudge.step" and cell is not None:
+                cell.value = 1e-5
+            elif block.name in lesson.tensors and lesson.tensors[block.name].role != "target" and cell is not None:
+                cell.value += 0.0625
+    book.save(path)
+
+
+@pytest.mark.parametrize("name", sorted(ASKED) + ["everything"])
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_with_changed_numbers_and_another_learning_rate_every_cell_verifies(books, tmp_path, name, engine):
+    path = shutil.copy(books / f"{name}.xlsx", tmp_path)
+    play(path, LESSONS[name])
+    report = verify(path, engine)
+    assert report.ok, report.mismatches[:3]
+    assert report.checked_cells == report.formula_cells
+
+
+# -- Jacobian -----------------------------------------------------------------------------------------------------
+
+
+def test_the_jacobian_of_a_layer_is_its_weights_and_of_a_bias_the_identity():
+    lesson = LESSONS["jacobian"]
+    weights, ones = (jacobian.entries(lesson, "f", name, 0) for name in ("x", "b"))
+    assert weights == {(j, i): Ref("w", (i, j)) for j in range(2) for i in range(3)}
+    assert ones == {(j, i): Num(int(i == j)) for j in range(2) for i in range(2)}
+    said = " ".join(label.text for label in make_plan(lesson).sheet("Jacobian").labels)
+    assert "This is w.T" in said and "This is the identity" in said
+
+
+def test_a_layer_stored_the_other_way_round_shows_its_weights_as_they_are():
+    found = jacobian.entries(LESSONS["weight-storage"], "out2", "x", 0)
+    assert jacobian.recognised(found).startswith("This is v,")
+
+
+@pytest.mark.parametrize("pair", [("z", "x"), ("p", "z"), ("l1", "z"), ("z", "b"), ("q", "l1")])
+def test_the_jacobian_from_the_rules_equals_nudges_on_numpy(pair):
+    lesson = LESSONS["everything"]
+    blocks = [b for b in make_plan(lesson).sheet("Jacobian").blocks if b.kind == "formula" and b.rows > 1]
+    output, given = pair
+    rows, columns = lesson.program.shapes[output][-1], lesson.program.shapes[given][-1]
+    rule, nudged = next(
+        (one.expected, other.expected)
+        for one, other in zip(blocks, blocks[1:], strict=False)
+        if one.style == "gradient" and other.style == "nudge" and one.expected.shape == (rows, columns)
+    )
+    np.testing.assert_allclose(rule.astype(float), nudged.astype(float), atol=1e-6)
+    assert np.abs(rule).max() > 0
+
+
+def test_the_chain_rule_ends_at_the_gradients_of_the_lesson():
+    lesson = LESSONS["jacobian"]
+    values = lesson.program.run(lesson.values)
+    bold = [b.expected for b in make_plan(lesson).sheet("Jacobian").blocks if b.style == "gradient_bold"]
+    np.testing.assert_allclose(bold[0][0].astype(float), values["x.g"][0])
+    np.testing.assert_allclose(bold[1][0].astype(float), values["b.g"])
+
+
+# -- Contributions ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bias", "outer-product", "find-dw-db", "weight-storage"])
+def test_contributions_are_outer_products_that_add_up(name):
+    lesson = LESSONS[name]
+    values = lesson.program.run(lesson.values)
+    for key in lesson.contributions.of:
+        line = next(line for line in lesson.program.backward if line.target == f"{key}.g")
+        operands = [values[operand] for operand in contributions.operands(line)]
+        parts = [
+            np.outer(*(x[n] for x in operands)) if len(operands) == 2 else operands[0][n]
+            for n in range(len(operands[0]))
+        ]
+        np.testing.assert_allclose(sum(parts), values[f"{key}.g"])
+        blocks = [b.expected.astype(float) for b in make_plan(lesson).sheet("Contributions").blocks]
+        assert all(any(b.shape == np.atleast_2d(p).shape and np.allclose(b, p) for b in blocks) for p in parts)
+
+
+def test_a_gradient_that_is_no_sum_over_examples_is_refused():
+    lesson = lesson_of(
+        """
+        title = "t"
+        question = "q"
+        forward = "loss = (x * w).sum()"
+        tensors.x = {role = "input", shape = [3, 2]}
+        tensors.w = {role = "parameter", shape = [3, 2], seed = 1}
+        [contributions]
+        """
+    )
+    with pytest.raises(PlanError, match="w.g = .* is no sum over examples; expected"):
+        make_plan(lesson)
+
+
+# -- Training -----------------------------------------------------------------------------------------------------
+
+
+def by_hand(lesson: Lesson) -> dict[str, np.ndarray]:
+    """Gradient descent as in a textbook, on NumPy."""
+    values, velocity = lesson.program.run(lesson.values), {}
+    beta = lesson.training.momentum if lesson.training.optimizer == "momentum" else 0.0
+    for _ in range(lesson.training.steps):
+        given = {name: values[name] for name in lesson.tensors}
+        for name in lesson.training.train:
+            velocity[name] = beta * velocity.get(name, 0.0) + values[f"{name}.g"]
+            given[name] = given[name] - lesson.training.lr * velocity[name]
+        values = lesson.program.run(given)
+    return values
+
+
+@pytest.mark.parametrize("name", ["training", "optimise-the-input", "cross-entropy", "everything"])
+def test_the_last_row_is_where_gradient_descent_on_numpy_ends(books, name):
+    lesson = LESSONS[name]
+    last = by_hand(lesson)
+    found = training.run(lesson, lesson.program.run(lesson.values), training.needed_lines(lesson))
+    for key in (*lesson.training.train, lesson.program.loss):
+        np.testing.assert_allclose(found[key][-1], last[key], rtol=1e-12)
+    shown = load_workbook(books / f"{name}.xlsx", data_only=True)["Training"]
+    (cell,) = [
+        address(b.row, b.column)
+        for b in make_plan(lesson).sheet("Training").blocks
+        if (b.row, b.column) == (8, training.PANEL)
+    ]
+    assert shown[cell].value == pytest.approx(float(last[lesson.program.loss]), rel=1e-9)
+    assert last[lesson.program.loss] < lesson.program.run(lesson.values)[lesson.program.loss]
+
+
+def test_a_learning_rate_that_explodes_still_verifies(books, tmp_path):
+    path = shutil.copy(books / "training.xlsx", tmp_path)
+    book = load_workbook(path)
+    book["Training"].cell(4, training.PANEL).value = 50.0
+    book.save(path)
+    report = verify(path)
+    assert not report.mismatches, report.mismatches[:3]
+
+
+# -- Code ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(LESSONS))
+def test_the_numpy_program_runs_and_agrees(name):
+    lesson = LESSONS[name]
+    rows, space = listing(lesson), {}
+    exec(program_text(rows, "numpy", ("import", "given", "forward", "backward")), space)
+    for key, value in lesson.program.run(lesson.values).items():
+        np.testing.assert_allclose(space[key.replace(".", "_")], value, rtol=1e-12, atol=1e-14, err_msg=key)
+    if lesson.training:
+        exec(program_text(rows, "numpy", ("training",)), space)
+        for key in lesson.training.train:
+            np.testing.assert_allclose(space[key], by_hand(lesson)[key], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(LESSONS))
+def test_the_pytorch_program_runs_and_agrees(name):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    lesson = LESSONS[name]
+    rows, space = listing(lesson), {}
+    exec(program_text(rows, "torch", ("import", "given", "forward", "backward")), space)
+    values = lesson.program.run(lesson.values)
+    for step in lesson.program.steps:
+        np.testing.assert_allclose(space[step.result].detach().numpy(), values[step.result], rtol=1e-9, atol=1e-12)
+    for key in lesson.gradients:
+        np.testing.assert_allclose(space[key].grad.numpy(), values[f"{key}.g"], rtol=1e-9, atol=1e-12, err_msg=key)
+    if lesson.training:
+        for key in lesson.gradients:
+            space[key].grad = None
+        exec(program_text(rows, "torch", ("training",)), space)
+        for key in lesson.training.train:
+            np.testing.assert_allclose(space[key].detach().numpy(), by_hand(lesson)[key], rtol=1e-7)
+
+
+def test_the_pytorch_program_is_python():
+    for lesson in LESSONS.values():
+        compile(program_text(listing(lesson), "torch"), lesson.name, "exec")
+
+
+def test_the_code_sheet_leads_to_the_blocks(books):
+    lesson = LESSONS["training"]
+    sheet = load_workbook(books / "training.xlsx")["Code"]
+    links = {c.value: c.hyperlink.location for row in sheet.iter_rows() for c in row if c.hyperlink}
+    assert {"w1", "l1", "out.g", "w1.g"} <= set(links)
+    assert all(location.startswith("'Gradients'!") for location in links.values())
+    texts = [c.value for row in sheet.iter_rows() for c in row if c.value]
+    assert "w1_g = x.T @ l1_g" in texts and "loss.backward()" in texts
+    assert lesson.code and "Code" not in [s.name for s in make_plan(LESSONS["neuron"]).sheets]
+
+
+# -- templates ----------------------------------------------------------------------------------------------------
+
+HEAD = 'title = "t"\nquestion = "q"\nforward = "z = x @ w\\nloss = mse(z, y)"\n'
+TENSORS = """
+tensors.x = {role = "input", shape = [3, 2]}
+tensors.w = {role = "parameter", shape = [2, 2], seed = 1}
+tensors.y = {role = "target", shape = [3, 2], seed = 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("jacobian.pairs = 3", "expected a list such as"),
+        ('jacobian.pairs = [["z", "y"]]', "expected a result (z, loss) and an operand"),
+        ('jacobian.pairs = [["z", "w"]]', "has not one row an example"),
+        ('jacobian.pairs = [["loss", "z"]]', "must be vectors, or matrices"),
+        ('jacobian = {pairs = [["z", "x"]], example = 4}', "example: found 4, expected a number from 1 to 3"),
+        ('contributions.of = ["v"]', "'v' has no gradient here"),
+        ('contributions.of = ["w", "w"]', "expected a list of names"),
+        ('training.optimizer = "adam"', "expected sgd or momentum"),
+        ("training.momentum = 0.5", "expected only with optimizer"),
+        ("training.steps = 0", "found 0, expected a number from 1 to 200"),
+        ("training.lr = -1", "found -1"),
+        ('training.train = ["y"]', "'y' has no gradient here"),
+        ("training.rate = 1", "rate is not a known key"),
+        ("code = 1", "expected true or false"),
+    ],
+)
+def test_a_sheet_that_cannot_be_made_is_refused_with_what_is_expected(table, words):
+    with pytest.raises(LessonError) as caught:
+        lesson_of(HEAD + table + TENSORS)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
