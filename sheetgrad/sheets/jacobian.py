@@ -15,7 +15,7 @@ from sheetgrad.autodiff import Line, Program, Step, differentiate, mentioned, ru
 from sheetgrad.cells import Call, CellArray, Expr, Index, Num, Op, Ref, Text, Whole, simplified, truth_as_number
 from sheetgrad.formulas import SPELLED_OUT, Placement, element_name
 from sheetgrad.language import CELLS, Assignment, evaluate, parse_lines
-from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, placed
+from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format, placed
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import nudge
 from sheetgrad.sheets.gradients import Drawing, formula_blocks
@@ -118,6 +118,7 @@ class _Pair:
         self.given_row = (example,) if len(shapes[given]) == 2 else ()
         self.found = entries(lesson, output, given, example)
         self.step = next(step for step in self.program.steps if step.result == output)
+        self.numbers = self._numbers()
 
     def draw(self, row: int) -> int:
         """Draws the matrices, the chain rule, and the nudges; gives the last row."""
@@ -133,7 +134,7 @@ class _Pair:
         below = top + self.out + 5
         passes = self._passes(below + self.out + (3 if self.out <= SPELLED_OUT else 6))
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
-        numbers = self._numbers()
+        numbers = self.numbers
         rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
         at = FIRST_COLUMN + self.wide + 3
         slopes, measured, noise = self._slopes(passes)
@@ -172,7 +173,7 @@ class _Pair:
             sheet.label(top + 2 + j, column, name, "element_name")
         place = placed(NAME, top + 2, column + 1, (self.out, self.wide))
         what = f"{self.output} by {self.given} on the {NAME} sheet"
-        more = dict(style=style, tolerance=tolerance, number_format="0.0000")
+        more = dict(style=style, tolerance=tolerance, number_format=number_format(self.numbers))
         sheet.blocks += formula_blocks(cells, place, book, value, what, **more)
         return place
 
@@ -279,7 +280,7 @@ class _Pair:
         sheet.label(row, column, f"∂{self.output}/∂{self.given}", "name")
         matrix = placed(NAME, row + 1, column, (self.out, self.wide))
         copy = CellArray.named("rule", (self.out, self.wide))
-        more = dict(style="gradient", number_format="0.0000")
+        more = dict(style="gradient", number_format=number_format(self.numbers))
         sheet.blocks += formula_blocks(copy, matrix, {"rule": [rule]}, numbers, what, **more)
         book = {g: [left], "rule": [matrix]}
         if self.out > SPELLED_OUT:
@@ -298,7 +299,8 @@ class _Pair:
         users = [step for step in self.program.steps if self.given in step.operands]
         if own in self.drawing.places and len(users) == 1:
             shape = self.values[own].shape
-            if self.given_row or not self.row_of:
+            alone = not self.row_of or self.program.shapes[self.output][0] == 1
+            if self.given_row or alone:
                 cells = CellArray.named(own, shape)
                 cells = cells[self.given_row[0]] if self.given_row else cells
                 value = self.values[own][self.given_row] if self.given_row else self.values[own]

@@ -1,0 +1,160 @@
+"""Writes the pages of docs/lessons and all pictures of the documentation from the templates.
+
+    python docs/make.py            needs LibreOffice, pdftoppm (poppler-utils) and Pillow (pip install '.[docs]')
+    python docs/make.py --text     only the pages; the pictures stay as they are
+
+A page holds the digest of the sheets that its pictures show; tests/test_docs.py makes the pages again and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from openpyxl import load_workbook
+
+from sheetgrad import Lesson, build
+from sheetgrad.layout import Plan
+from sheetgrad.lesson import available
+from sheetgrad.plan import make_plan
+
+HERE = Path(__file__).parent
+PAGES = HERE / "lessons"
+README = {  # the pictures of the README: lesson and sheet
+    "gradients": ("mini-batch", "Gradients"),
+    "nudge": ("mini-batch", "Nudge"),
+    "step-size": ("step-size", "Step size"),
+    "ripple": ("mini-batch", "Ripple"),
+    "tangent": ("neuron", "Tangent"),
+    "training": ("training", "Training"),
+}
+
+
+def lessons() -> list[Lesson]:
+    """The lessons in the order of the course."""
+    return sorted((Lesson.load(path.stem) for path in available()), key=lambda lesson: (lesson.order, lesson.name))
+
+
+def pictured(lesson: Lesson) -> list[str]:
+    """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
+    special = {
+        "Steps": lesson.steps,
+        "Step size": lesson.name == "step-size",
+        "Nudge": lesson.name == "kinks",
+        "Jacobian": lesson.jacobian,
+        "Contributions": lesson.contributions,
+        "Training": lesson.training,
+    }
+    return ["Gradients", *(name for name, wanted in special.items() if wanted)]
+
+
+def digest(plan: Plan, sheet: str) -> str:
+    """What a sheet shows, as a short number: formulas, given numbers and words."""
+    shown = plan.sheet(sheet)
+    content = [[b.row, b.column, [list(map(str, row)) for row in b.cells]] for b in shown.blocks]
+    content += [[label.row, label.column, label.text] for label in shown.labels]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+
+def picture(lesson: Lesson, sheet: str) -> str:
+    """The file name of a picture."""
+    return f"{lesson.name}-{sheet.lower().replace(' ', '-')}.png"
+
+
+def page(lesson: Lesson, others: list[Lesson]) -> str:
+    """The page of a lesson."""
+    plan = make_plan(lesson)
+    shown = pictured(lesson)
+    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", ""]
+    for paragraph in lesson.text.split("\n\n"):
+        lines += [" ".join(paragraph.split()), ""]
+    lines += [
+        "Forward:",
+        "",
+        "```python",
+        lesson.forward,
+        "```",
+        "",
+        "Backward, as sheetgrad finds it:",
+        "",
+        "```python",
+    ]
+    lines += [line.text for line in lesson.program.backward]
+    lines += ["```", ""]
+    for sheet in shown:
+        lines += [f"![The sheet {sheet}]({picture(lesson, sheet)})", f"<!-- {sheet}: {digest(plan, sheet)} -->", ""]
+    lines += ["```sh", f"sheetgrad build {lesson.name}", "```", ""]
+    at = [other.name for other in others].index(lesson.name)
+    around = [f"before: [{x.title}]({x.name}.md)" for x in others[max(0, at - 1) : at]]
+    around += [f"next: [{x.title}]({x.name}.md)" for x in others[at + 1 : at + 2]]
+    lines.append(" · ".join([*around, "[all lessons](README.md)"]))
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by file name, the index included."""
+    course = lessons()
+    index = [
+        "# The lessons",
+        "",
+        "In the order that a course would take.",
+        "",
+        "| lesson | question |",
+        "| --- | --- |",
+    ]
+    index += [f"| [{lesson.title}]({lesson.name}.md) (`{lesson.name}`) | {lesson.question} |" for lesson in course]
+    made = {f"{lesson.name}.md": page(lesson, course) for lesson in course}
+    return {"README.md": "\n".join(index) + "\n", **made}
+
+
+def draw(wanted: dict[Path, tuple[str, str]]) -> None:
+    """Makes the pictures: file, and the (lesson, sheet) whose first page it shows. LibreOffice runs once."""
+    from PIL import Image, ImageChops
+
+    with tempfile.TemporaryDirectory() as name:
+        room = Path(name)
+        for lesson, _ in set(wanted.values()):
+            if not (room / f"{lesson}.xlsx").exists():
+                build(Lesson.load(lesson), room / f"{lesson}.xlsx")
+        for k, (lesson, sheet) in enumerate(wanted.values()):
+            book = load_workbook(room / f"{lesson}.xlsx")
+            book.active = book.sheetnames.index(sheet)
+            for other in book.worksheets:
+                if other.title != sheet:  # LibreOffice prints a hidden sheet that has an area to print
+                    other.sheet_state, other.print_area = "hidden", None
+            book[sheet].oddFooter.left.text = book[sheet].oddFooter.right.text = None
+            book.save(room / f"picture{k}.xlsx")
+        files = [str(room / f"picture{k}.xlsx") for k in range(len(wanted))]
+        profile = f"-env:UserInstallation=file://{room}/profile"
+        call = ["soffice", profile, "--headless", "--convert-to", "pdf", "--outdir", str(room), *files]
+        subprocess.run(call, check=True, capture_output=True)
+        for k, target in enumerate(wanted):
+            stem = room / f"page{k}"
+            pdf = str(room / f"picture{k}.pdf")
+            subprocess.run(["pdftoppm", "-r", "90", "-l", "1", "-png", "-singlefile", pdf, str(stem)], check=True)
+            image = Image.open(f"{stem}.png").convert("RGB")
+            box = ImageChops.difference(image, Image.new("RGB", image.size, "white")).getbbox()
+            around = (box[0] - 12, box[1] - 12, box[2] + 12, box[3] + 12)
+            image.crop(around).quantize(48).save(target, optimize=True)
+
+
+def main() -> None:
+    PAGES.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (PAGES / name).write_text(text, encoding="utf-8")
+    if "--text" in sys.argv[1:]:
+        return
+    if not (shutil.which("soffice") and shutil.which("pdftoppm")):
+        raise SystemExit("docs/make.py: needs soffice (LibreOffice) and pdftoppm (poppler-utils); --text does without")
+    wanted = {HERE / f"{name}.png": source for name, source in README.items()}
+    wanted |= {PAGES / picture(x, sheet): (x.name, sheet) for x in lessons() for sheet in pictured(x)}
+    draw(wanted)
+
+
+if __name__ == "__main__":
+    main()
