@@ -9,12 +9,14 @@ True
 
 from sheetgrad.build import TargetError, build
 from sheetgrad.engines import EngineError
+from sheetgrad.gradcheck import GradcheckError, gradcheck
 from sheetgrad.layout import PlanError
 from sheetgrad.lesson import Lesson, LessonError
 from sheetgrad.verify import Mismatch, Report, TensorCheck, WorkbookError, verify
 
 __all__ = [
     "EngineError",
+    "GradcheckError",
     "Lesson",
     "LessonError",
     "Mismatch",
@@ -24,5 +26,6 @@ __all__ = [
     "TensorCheck",
     "WorkbookError",
     "build",
+    "gradcheck",
     "verify",
 ]

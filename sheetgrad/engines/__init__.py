@@ -25,9 +25,14 @@ class ErrorValue(str):
     """What a cell shows instead of a value, such as ``#DIV/0!``: told apart from text by its class."""
 
 
+class Formula(str):
+    """A formula to set in a cell, with its ``=``; a plain ``str`` in :data:`Changes` is always text."""
+
+
 Value: TypeAlias = float | str | bool | ErrorValue | None
 Values: TypeAlias = dict[str, dict[str, Value]]  # {sheet: {"B6": value}}: empty cells are absent
-Changes: TypeAlias = Mapping[str, Mapping[str, float | str]]  # a str is text, never a formula
+Changes: TypeAlias = Mapping[str, Mapping[str, float | str | Formula]]  # a plain str is text, never a formula
+Wanted: TypeAlias = Mapping[str, Sequence[str]]  # {sheet: [cells]}
 
 
 class Engine(Protocol):
@@ -40,6 +45,13 @@ class Engine(Protocol):
 
         Hidden and very hidden sheets are included; numbers are floats, a date is its serial number. The file
         itself is never changed. Raises `EngineError` when the engine cannot do so.
+        """
+        ...
+
+    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
+        """The values of the `wanted` cells for each of the scenarios, which do not add up: each starts anew.
+
+        An empty cell is None. Raises `EngineError` as `recalculate` does.
         """
         ...
 
@@ -96,6 +108,11 @@ def plain_value(raw: object) -> Value:
     if raw is None or isinstance(raw, bool | str):
         return raw
     return float(raw if isinstance(raw, int | float) else to_excel(raw))
+
+
+def only(values: Values, wanted: Wanted) -> Values:
+    """The values of some cells; an empty one is None."""
+    return {sheet: {cell: values.get(sheet, {}).get(cell) for cell in cells} for sheet, cells in wanted.items()}
 
 
 def cells_to_set(changes: Changes | None, sheets: Sequence[str]) -> Iterator[tuple[str, int, int, float | str]]:

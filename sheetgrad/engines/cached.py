@@ -1,13 +1,13 @@
 """What the last application to save the file stored: how a workbook saved by Excel itself is verified."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import ReadOnlyCell
 
-from sheetgrad.engines import Changes, EngineError, ErrorValue, Value, Values, guard, plain_value
+from sheetgrad.engines import Changes, EngineError, ErrorValue, Value, Values, Wanted, guard, only, plain_value
 
 
 def stored_values(path: Path) -> Values:
@@ -49,3 +49,8 @@ class Cached:
                     if cell.data_type == "f" and cell.coordinate not in values[sheet]:
                         raise ValueError(f"{sheet}!{cell.coordinate} has no stored value: save it in a spreadsheet")
         return values
+
+    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
+        """See `Engine.recalculate_each`: refused for every scenario that changes a cell."""
+        for changes in scenarios:
+            yield only(self.recalculate(path, changes), wanted)

@@ -1,11 +1,12 @@
 """Formualizer (Rust, from PyPI): the default, and the one that fills the stored values."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import formualizer
-from openpyxl.utils.cell import get_column_letter, range_boundaries
+from openpyxl.utils.cell import coordinate_to_tuple, get_column_letter, range_boundaries
 
-from sheetgrad.engines import Changes, ErrorValue, Value, Values, cells_to_set, guard, plain_value
+from sheetgrad.engines import Changes, ErrorValue, Formula, Value, Values, Wanted, cells_to_set, guard, plain_value
 
 _ERRORS = {
     "Div": "#DIV/0!",
@@ -25,10 +26,41 @@ class Formualizer:
         with guard(self.name, path):
             book = formualizer.load_workbook(str(path), strategy="eager_all")
             sheets = book.sheet_names
-            for sheet, row, column, value in cells_to_set(changes, sheets):
-                book.set_value(sheet, row, column, value)
+            _set(book, changes)
             book.evaluate_all()
             return {sheet: _sheet_values(book, sheet) for sheet in sheets}
+
+    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
+        """See `Engine.recalculate_each`. The file is read once; what a scenario changes is put back after it."""
+        with guard(self.name, path):
+            book = formualizer.load_workbook(str(path), strategy="eager_all")
+            places = [(sheet, cell, *coordinate_to_tuple(cell)) for sheet, cells in wanted.items() for cell in cells]
+            if unknown := {sheet for sheet, *_ in places} - set(book.sheet_names):
+                raise ValueError(f"there is no sheet {unknown.pop()!r}, only {', '.join(book.sheet_names)}")
+            book.evaluate_all()
+            for changes in scenarios:
+                changed = [(sheet, row, column) for sheet, row, column, _ in cells_to_set(changes, book.sheet_names)]
+                before = [(book.get_formula(*cell), book.get_value(*cell)) for cell in changed]
+                _set(book, changes)
+                book.evaluate_all()
+                values: Values = {sheet: {} for sheet in wanted}
+                for sheet, cell, row, column in places:
+                    values[sheet][cell] = _value(book.get_value(sheet, row, column))
+                for cell, (formula, value) in zip(changed, before, strict=True):
+                    _put(book, *cell, Formula(f"={formula.lstrip('=')}") if formula else value)
+                yield values
+
+
+def _set(book: formualizer.Workbook, changes: Changes | None) -> None:
+    for change in cells_to_set(changes, book.sheet_names):
+        _put(book, *change)
+
+
+def _put(book: formualizer.Workbook, sheet: str, row: int, column: int, value: object) -> None:
+    if isinstance(value, Formula):
+        book.set_formula(sheet, row, column, str(value))
+    else:
+        book.set_value(sheet, row, column, value)
 
 
 def store_values(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,18 @@ from zipfile import ZipFile
 import ironcalc
 from openpyxl.utils.cell import get_column_letter
 
-from sheetgrad.engines import Changes, ErrorValue, Value, Values, cells_to_set, guard, plain_value
+from sheetgrad.engines import (
+    Changes,
+    ErrorValue,
+    Formula,
+    Value,
+    Values,
+    Wanted,
+    cells_to_set,
+    guard,
+    only,
+    plain_value,
+)
 
 
 class IronCalc:
@@ -25,7 +36,9 @@ class IronCalc:
             model = _load(path)
             sheets = [sheet["name"] for sheet in model.get_worksheets_properties()]
             for sheet, row, column, value in cells_to_set(changes, sheets):
-                if isinstance(value, str):
+                if isinstance(value, Formula):
+                    model.set_user_input(sheets.index(sheet), row, column, str(value))
+                elif isinstance(value, str):
                     model.update_cell_with_text(sheets.index(sheet), row, column, value)
                 else:
                     model.update_cell_with_number(sheets.index(sheet), row, column, value)
@@ -36,6 +49,11 @@ class IronCalc:
                     cell = f"{get_column_letter(column)}{row}"
                     values[sheets[sheet]][cell] = _value(model, sheet, row, column)
             return values
+
+    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
+        """See `Engine.recalculate_each`."""
+        for changes in scenarios:
+            yield only(self.recalculate(path, changes), wanted)
 
 
 def _load(path: Path) -> ironcalc.Model:

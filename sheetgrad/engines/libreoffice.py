@@ -4,13 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from openpyxl import load_workbook
 
-from sheetgrad.engines import Changes, EngineError, Values, cells_to_set, guard
+from sheetgrad.engines import Changes, EngineError, Formula, Values, Wanted, cells_to_set, guard, only
 from sheetgrad.engines.cached import stored_values
 
 # Left to itself, LibreOffice trusts the stored values of a file that names Excel as its maker. 0 is "always".
@@ -21,6 +21,21 @@ _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
 </item>
 </oor:items>
 """
+
+
+AT_ONCE = 200  # copies of a file in one call
+
+
+def to_xlsx(path: Path, folder: Path) -> Path:
+    """A workbook in another format, such as .ods, as .xlsx in `folder`; macros are not run."""
+    with guard(LibreOffice.name, path):
+        copy = folder / f"source{path.suffix}"
+        shutil.copyfile(path, copy)
+        log = LibreOffice()._convert([copy], folder)
+        converted = folder / "out" / "source.xlsx"
+        if not converted.is_file():
+            raise ValueError(f"LibreOffice could not read it: {log or 'it gave no reason'}")
+        return converted
 
 
 class LibreOffice:
@@ -40,20 +55,27 @@ class LibreOffice:
 
     def recalculate(self, path: Path, changes: Changes | None = None) -> Values:
         """See `Engine.recalculate`."""
-        return self._recalculate([path], changes)[0]
+        return self._recalculate([path], [changes])[0]
 
     def recalculate_many(self, paths: Sequence[Path]) -> list[Values]:
         """The values of each workbook, all from one LibreOffice process: to start it takes longest."""
-        return self._recalculate(paths, None)
+        return self._recalculate(paths, [None] * len(paths))
 
-    def _recalculate(self, paths: Sequence[Path], changes: Changes | None) -> list[Values]:
+    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
+        """See `Engine.recalculate_each`. A copy of the file for each scenario, so many at a time in one process."""
+        for start in range(0, len(scenarios), AT_ONCE):
+            some = scenarios[start : start + AT_ONCE]
+            for values in self._recalculate([path] * len(some), some):
+                yield only(values, wanted)
+
+    def _recalculate(self, paths: Sequence[Path], changes: Sequence[Changes | None]) -> list[Values]:
         with TemporaryDirectory(prefix="sheetgrad-") as name:
             folder = Path(name)
             # Numbered copies: two workbooks may share a name, and LibreOffice locks beside what it opens.
             copies = [folder / f"{number}.xlsx" for number in range(len(paths))]
-            for path, copy in zip(paths, copies, strict=True):
+            for path, copy, change in zip(paths, copies, changes, strict=True):
                 with guard(self.name, path):
-                    _copy(path, copy, changes)
+                    _copy(path, copy, change)
             log = self._convert(copies, folder)
             results = []
             for path, copy in zip(paths, copies, strict=True):
@@ -107,7 +129,7 @@ def _copy(path: Path, copy: Path, changes: Changes | None) -> None:
     book = load_workbook(path)
     for sheet, row, column, value in cells_to_set(changes, [sheet.title for sheet in book.worksheets]):
         cell = book[sheet].cell(row, column)
-        cell.value = value
-        if isinstance(value, str):
+        cell.value = str(value) if isinstance(value, str) else value
+        if isinstance(value, str) and not isinstance(value, Formula):
             cell.data_type = "s"  # openpyxl would take "=A1" for a formula
     book.save(copy)
