@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,12 +17,12 @@ from openpyxl.worksheet.formula import ArrayFormula
 from sheetgrad.engines import ErrorValue, Value, Values, get_engine
 from sheetgrad.layout import Block, Plan, address
 from sheetgrad.lesson import Lesson, LessonError
+from sheetgrad.package import MOST_CELLS, UnsafeFileError, check_package
 from sheetgrad.plan import make_plan
 from sheetgrad.sheets import nudge
 from sheetgrad.write import CARRIER
 
 RELATIVE = 1e-9  # the same operations in double precision (DESIGN, section 5)
-LARGEST_FILE = 50_000_000  # bytes
 
 
 class WorkbookError(ValueError):
@@ -117,22 +116,22 @@ def compare(plan: Plan, book: Workbook, found: Values, workbook: str, lesson: st
 
 
 def open_workbook(path: Path) -> Workbook:
-    """The workbook with its formulas. Raises :class:`WorkbookError` for whatever is not one."""
+    """The workbook with its formulas. Raises :class:`WorkbookError` for whatever is not one, or not safe to open."""
     try:
-        if not path.is_file():
-            raise WorkbookError(f"{path}: no such file; expected a workbook (.xlsx)")
-        if path.stat().st_size > LARGEST_FILE:
-            raise WorkbookError(f"{path}: larger than {LARGEST_FILE:,} bytes")
-        return load_workbook(path, keep_links=False)
-    except WorkbookError:
-        raise
-    except zipfile.BadZipFile:
-        raise WorkbookError(f"{path}: not a workbook, or cut off; expected an .xlsx file") from None
+        check_package(path)
+        book = load_workbook(path, keep_links=False)
+    except UnsafeFileError as error:
+        raise WorkbookError(str(error)) from None
     except OSError as error:
         raise WorkbookError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # whatever a broken file makes openpyxl raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise WorkbookError(f"{path}: cannot be read as a workbook ({first}); expected an .xlsx file") from None
+    for sheet in book.worksheets:
+        if sheet.max_row * sheet.max_column > MOST_CELLS:
+            last = address(sheet.max_row, sheet.max_column)
+            raise WorkbookError(f"{path}: {sheet.title} reaches to {last}: clear the stray cells far out")
+    return book
 
 
 def carried_lesson(book: Workbook, path: Path) -> Lesson:

@@ -164,7 +164,7 @@ def test_a_damaged_workbook_is_refused_in_one_quiet_line(any_engine, book, capfd
 
 
 def test_a_missing_file_is_named(any_engine, tmp_path):
-    with pytest.raises(EngineError, match=r"gone\.xlsx: there is no such file"):
+    with pytest.raises(EngineError, match=r"gone\.xlsx: no such file"):
         any_engine.recalculate(tmp_path / "gone.xlsx")
 
 

@@ -5,7 +5,6 @@ so that a missing one troubles nobody who does not use it.
 """
 
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Protocol, TypeAlias
 
 from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.utils.datetime import to_excel
+
+from sheetgrad.package import UnsafeFileError, check_package
 
 ENGINES = ("formualizer", "ironcalc", "libreoffice", "cached")
 
@@ -89,10 +90,10 @@ def guard(engine: str, path: Path) -> Iterator[None]:
     Broad on purpose: a Rust panic reaches Python as a `BaseException`, and openpyxl fails on a damaged file
     in many ways. A file that is no zip archive is refused here: LibreOffice would import it as text.
     """
-    if not path.is_file():
-        raise EngineError(f"{engine}: {path}: there is no such file")
-    if not zipfile.is_zipfile(path):
-        raise EngineError(f"{engine}: {path}: not a workbook: save it as .xlsx, without a password")
+    try:
+        check_package(path)
+    except UnsafeFileError as error:
+        raise EngineError(f"{engine}: {error}") from None
     try:
         with warnings.catch_warnings(action="ignore"):  # openpyxl warns of extensions that bear on no value
             yield
