@@ -12,7 +12,7 @@ from sheetgrad.engines.formualizer import store_values
 from sheetgrad.lesson import Lesson
 from sheetgrad.plan import make_plan
 from sheetgrad.verify import Report, WorkbookError, open_workbook, verify
-from sheetgrad.write import CARRIER, write
+from sheetgrad.write import CARRIER, FORMAT, write
 
 
 class TargetError(ValueError):
@@ -52,7 +52,7 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
 
 def carried(lesson: Lesson) -> dict:
     """What a workbook carries: the lesson's name and the lesson as plain data."""
-    return {"format": 1, "name": lesson.name, "lesson": lesson.to_table()}
+    return {"format": FORMAT, "name": lesson.name, "lesson": lesson.to_table()}
 
 
 def _umask() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,39 +116,28 @@ def verify_workbooks(
     Exit status: 0 all agree, 1 something disagrees, 2 the call or a file is wrong.
     """
     good, refused = True, False
+    engines = list(dict.fromkeys(engine or ["formualizer"]))
     for book in _progress(books, "verifying") if not as_json else books:
-        for name in engine or ["formualizer"]:
+        reports = []
+        for name in engines:
             try:
                 with refusals():
-                    report = verify(book, name)
+                    reports.append(verify(book, name))
             except typer.Exit:
                 refused = True
-                continue
-            if as_json:
+        good &= all(report.ok for report in reports)
+        if as_json:
+            for report in reports:
                 print(json.dumps(report.as_dict(), ensure_ascii=False))
-            else:
+        elif len(engines) > 1:
+            _compare(reports, engines)
+        else:
+            for report in reports:
                 _show(report)
-            good &= report.ok
     if refused:
         raise typer.Exit(2)
     if not good:
         raise typer.Exit(1)
-
-
-@app.command("new")
-def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; the file becomes NAME.toml.")]) -> None:
-    """Write a commented template to start a lesson of your own from."""
-    with refusals():
-        stem = name.removesuffix(".toml")
-        path = Path(f"{stem}.toml")
-        if not stem.replace("-", "_").isidentifier():
-            raise LessonError(f"{name}: expected a plain name of letters, digits, - and _")
-        try:
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(STARTER.replace("NAME", stem))
-        except FileExistsError:
-            raise TargetError(f"{path}: exists already; choose another name") from None
-    out.print(f"{path} written. Now: sheetgrad build {path}", soft_wrap=True)
 
 
 @app.command("gradcheck")
@@ -249,7 +239,30 @@ def _show(report: Report) -> None:
     _complain(report)
 
 
+def _compare(reports: list[Report], engines: list[str]) -> None:
+    """One table for several engines: how far each is from NumPy, a row a tensor; then what is wrong in which."""
+    if not reports:
+        return
+    table = Table("tensor", "cells", title=escape(reports[0].workbook), title_justify="left", box=None)
+    for report in reports:
+        table.add_column(report.engine, justify="right")
+    for k, tensor in enumerate(reports[0].tensors):
+        found = [report.tensors[k] for report in reports if k < len(report.tensors)]
+        shown = [f"{one.max_abs_error:.1e} {'[green]✓[/]' if one.ok else '[red]✗[/]'}" for one in found]
+        table.add_row(escape(tensor.name), str(tensor.cells), *shown)
+    out.print(table)
+    for report in reports:
+        out.print(f"{report.engine}: {_line(report)}", soft_wrap=True)
+        _complain(report)
+    missing = [name for name in engines if name not in [report.engine for report in reports]]
+    if missing:
+        out.print(f"not compared: {', '.join(missing)}", markup=False)
+
+
 def _complain(report: Report) -> None:
+    if report.engine == "cached":
+        stale = "; some are stale: recalculate and save it again" if report.mismatches else ""
+        out.print(f"  values as {report.saved_by} stored them{stale}", markup=False, soft_wrap=True)
     for mismatch in report.mismatches[:MOST_SHOWN]:
         out.print(f"  {mismatch}", markup=False, soft_wrap=True)
     if len(report.mismatches) > MOST_SHOWN:
@@ -318,4 +331,9 @@ def main() -> None:
     """The command ``sheetgrad``."""
     if "COLUMNS" not in os.environ and not out.is_terminal:
         out.width = 120
+    signal.signal(signal.SIGTERM, _stop)  # so that what is half written is taken away
     app()
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 from openpyxl import Workbook, load_workbook
@@ -20,7 +22,7 @@ from sheetgrad.lesson import Lesson, LessonError
 from sheetgrad.package import MOST_CELLS, UnsafeFileError, check_package
 from sheetgrad.plan import make_plan
 from sheetgrad.sheets import nudge
-from sheetgrad.write import CARRIER
+from sheetgrad.write import CARRIER, FORMAT
 
 RELATIVE = 1e-9  # the same operations in double precision (DESIGN, section 5)
 
@@ -75,6 +77,7 @@ class Report:
     nudges: dict[str, int]
     mismatches: tuple[Mismatch, ...]
     disagreeing: tuple[str, ...] = field(default=())
+    saved_by: str = ""
 
     @property
     def ok(self) -> bool:
@@ -95,6 +98,24 @@ def verify(path: str | Path, engine: str = "formualizer") -> Report:
     """
     path = Path(path)
     book = open_workbook(path)
+    report = _verified(path, book, engine)
+    return replace(report, saved_by=saved_by(path))
+
+
+def saved_by(path: Path) -> str:
+    """The application that last saved a workbook, from the file's own properties."""
+    with ZipFile(path) as archive:
+        try:
+            text = archive.read("docProps/app.xml")[:10_000].decode("utf-8", "replace")
+        except KeyError:
+            return "an application that does not say its name"
+    name, version = (re.search(rf"<{tag}>([^<]{{1,100}})</{tag}>", text) for tag in ("Application", "AppVersion"))
+    words = " ".join(part[1] for part in (name, version) if part) or "an application that does not say its name"
+    # openpyxl computes nothing: in a file that it wrote last, the values are those that `build` had stored
+    return "sheetgrad (Formualizer)" if "openpyxl" in words.lower() else words
+
+
+def _verified(path: Path, book: Workbook, engine: str) -> Report:
     lesson = carried_lesson(book, path)
     found = get_engine(engine).recalculate(path)
     plan = make_plan(lesson)
@@ -143,8 +164,14 @@ def carried_lesson(book: Workbook, path: Path) -> Lesson:
     text = "".join(str(cell.value or "") for (cell,) in book[CARRIER].iter_rows(max_col=1))
     try:
         carried = json.loads(text)
+        if carried["format"] != FORMAT:
+            raise WorkbookError(
+                f"{path}: made by another sheetgrad: found format {str(carried['format'])[:20]}, expected {FORMAT}"
+            )
         return Lesson.from_table(carried["lesson"], str(carried["name"]), f"{path}, sheet {CARRIER}")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except WorkbookError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
         reason = str(error) if isinstance(error, LessonError) else f"{path}: the lesson inside is damaged"
         raise WorkbookError(reason) from None
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
+import sys
+import traceback
 from pathlib import Path
 
+from lxml.etree import LxmlError
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.chart import Reference, ScatterChart
@@ -27,6 +32,7 @@ from sheetgrad.layout import NO_CHANGE, Plan, Sheet, address
 from sheetgrad.style import CHANGED, STYLES, VERDICTS
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
+FORMAT = 1  # of what it holds
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 CREATOR = "sheetgrad"
 
@@ -45,7 +51,23 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
     book.properties.creator = CREATOR
     book.properties.title = plan.title
     book.calculation.fullCalcOnLoad = True
-    book.save(path)
+    try:
+        book.save(path)
+    except LxmlError as error:  # a full disk, as lxml tells it
+        reason = str(error)
+        _close_quietly(error)
+        raise OSError(errno.ENOSPC, f"the disk is full ({reason})") from None
+
+
+def _close_quietly(error: Exception) -> None:
+    """Lets go of what openpyxl had half written; closing it fails again, and Python would print that."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 class Styles:
