@@ -322,9 +322,10 @@ def difference(
 
     Where NumPy has no finite number, a spreadsheet must show an error, and the other way round.
     """
-    if isinstance(expected, (str, tuple)):  # a text, or several of which any will do; an empty one may come as nothing
-        texts = expected if isinstance(expected, tuple) else (expected,)
-        return 0.0, 0.0, ("" if found is None else found) in texts
+    if isinstance(expected, tuple):  # several, of which any will do
+        return min((difference(found, one, tolerance, near_zero) for one in expected), key=lambda one: not one[2])
+    if isinstance(expected, str):  # an empty text may come as nothing
+        return 0.0, 0.0, ("" if found is None else found) == expected
     if not math.isfinite(expected):
         return 0.0, 0.0, isinstance(found, ErrorValue)
     if isinstance(found, bool):

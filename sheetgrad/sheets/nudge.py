@@ -124,21 +124,20 @@ def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: M
 def remarks(nudged: Nudged, corners: np.ndarray, loss: float) -> np.ndarray:
     """What a gradient of 0 means: nothing is reached, or the loss turns here. See :func:`remark_expression`.
 
-    A gradient that is 0 but for rounding may be exactly 0 in one application and not in another.
+    A gradient that is 0 but for rounding is 0: it may be exactly so in one application and not in another.
     """
+    rounding = ROUNDINGS * EPSILON * max(1.0, abs(loss))
     texts = np.empty(len(nudged.gradient), dtype=object)
     for k, gradient in enumerate(nudged.gradient):
-        still = nudged.up[k] == loss and nudged.down[k] == loss
+        still = max(abs(nudged.up[k] - loss), abs(nudged.down[k] - loss)) <= rounding
         if not np.isfinite(gradient + nudged.up[k] + nudged.down[k]):
             texts[k] = np.nan
         elif corners[k]:
             texts[k] = CORNER
-        elif gradient == 0:
+        elif abs(gradient) <= rounding:
             texts[k] = NO_EFFECT if still else FLAT
         else:
             texts[k] = SMALL if abs(gradient) < SMALL_GRADIENT else ""
-            if abs(gradient) <= ROUNDINGS * EPSILON * max(1.0, abs(loss)):
-                texts[k] = (SMALL, NO_EFFECT, FLAT)
     return texts
 
 
@@ -429,10 +428,16 @@ def _shown_at_a_corner(corners: np.ndarray, slopes: np.ndarray) -> np.ndarray:
 def remark_expression(loss: str) -> Expr:
     """:func:`remarks` as a formula."""
     gradient, now = _field("gradient"), Ref(loss, ())
-    still = Call("AND", (Op("=", _field("up"), now), Op("=", _field("down"), now)))
+    rounding = Op("*", Num(ROUNDINGS * EPSILON), Call("MAX", (Num(1), Call("ABS", (now,)))))
+    moved = Call("MAX", tuple(Call("ABS", (Op("-", _field(word), now),)) for word in ("up", "down")))
+    still = Op("<=", moved, rounding)
     zero = Call("IF", (still, Text(NO_EFFECT), Text(FLAT)))
     small = Op("<", Call("ABS", (gradient,)), Num(SMALL_GRADIENT))
-    cases = [(corner_expression(loss), Text(CORNER)), (Op("=", gradient, Num(0)), zero), (small, Text(SMALL))]
+    cases = [
+        (corner_expression(loss), Text(CORNER)),
+        (Op("<=", Call("ABS", (gradient,)), rounding), zero),
+        (small, Text(SMALL)),
+    ]
     return conditions(cases, Text(""))
 
 

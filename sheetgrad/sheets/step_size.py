@@ -49,7 +49,10 @@ FIELDS = {
     "central_drawn": ("drawn", "index", "0.0E+00"),
     "right_theory_drawn": ("drawn", "index", "0.0E+00"),
     "central_theory_drawn": ("drawn", "index", "0.0E+00"),
+    "right_ratio": ("÷ the least", "index", "0.0E+00"),
+    "central_ratio": ("÷ the least", "index", "0.0E+00"),
 }
+DRAWN = ("right_theory_drawn", "central_theory_drawn")
 DIFFERENCES = ("shown", "apart", "computed")  # an application may show 0 where rounding allows it, nowhere else
 VISIBLE = 15
 REFERENCE = 5  # the line of 10⁻⁶: near enough for the curve to be straight, far enough from rounding
@@ -134,7 +137,8 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, np.nd
     }
     for side in ("right", "central"):
         fields[f"{side}_drawn"] = np.maximum(fields[f"{side}_error"], FLOOR)
-        fields[f"{side}_theory_drawn"] = np.maximum(fields[f"{side}_theory"], FLOOR)
+        drawn = fields[f"{side}_theory_drawn"] = np.maximum(fields[f"{side}_theory"], FLOOR)
+        fields[f"{side}_ratio"] = drawn / drawn.min()
     panel = {VALUE: value, GRADIENT: gradient, NOW: now, SECOND: second, THIRD: third}
     return {"fields": fields, "panel": panel, "noise": noise, "runs": runs}
 
@@ -175,7 +179,8 @@ def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict
     book = numbers.places(lesson) | {numbers.PICK: [picked], loss: at(NOW), "second": at(SECOND), "third": at(THIRD)}
     book |= {"field.value": at(VALUE), "field.gradient": at(GRADIENT)}
     book |= {
-        f"all.{word}": line(word) for word in ("h", "central_theory", "right_theory", "central_error", "right_error")
+        f"all.{word}": line(word)
+        for word in ("h", "central_ratio", "right_ratio", "central_error", "right_error", *DRAWN)
     }
     for k, key in ((0, "0.1"), (1, "0.01")):
         book |= {
@@ -202,26 +207,41 @@ def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict
         places = source if row == NOW else book
         style = "gradient_bold" if row == GRADIENT else "setting_copy"
         sheet.formula(row, PANEL, expression, places, panel[row], style, tolerance=tolerance, number_format=form)
-    fields = found["fields"]
+    fields, theory_error = found["fields"], _theory_error(noise)
     for row, side, word in ((BEST, "central", "best h, both sides"), (BEST_ONE, "right", "best h, one side")):
         sheet.label(row, 2, word, "setting_name")
-        k = int(np.argmin(fields[f"{side}_theory"]))  # of a NaN, where there is one: then the sheet shows an error
-        at_best = _where_least(f"all.{side}_theory", passes.across)
-        best = STEPS[k] if np.isfinite(fields[f"{side}_theory"]).all() else np.nan
-        error = np.maximum(fields[f"{side}_error"][k], FLOOR) if np.isfinite(best) else np.nan
-        sheet.formula(row, PANEL, at_best("all.h"), book, best, "slope", number_format="0E+00")
+        least = _least(fields[f"{side}_theory_drawn"], theory_error[side])
+        at_best = _where_least(f"all.{side}_ratio", passes.across)
+        steps = tuple(STEPS[k] for k in least) or np.nan
+        errors = tuple(max(float(fields[f"{side}_error"][k]), FLOOR) for k in least) or np.nan
+        sheet.formula(row, PANEL, at_best("all.h"), book, steps, "slope", number_format="0E+00")
         shown = Call("MAX", (at_best(f"all.{side}_error"), Num(FLOOR)))
-        sheet.formula(row, PANEL + 1, shown, book, error, "difference", tolerance=noise[k], number_format="0.0E+00")
+        spread = float(noise[least].max()) if len(least) else 0.0
+        sheet.formula(row, PANEL + 1, shown, book, errors, "difference", tolerance=spread, number_format="0.0E+00")
     return book
+
+
+def _theory_error(noise: np.ndarray) -> dict[str, np.ndarray]:
+    """How far the theory columns may be off, because f″ and f‴ are estimated from differences."""
+    h = np.array(STEPS)
+    return {"right": h / 2 * 4 * noise[1] / h[1], "central": h**2 / 6 * 12 * noise[1] / h[0] ** 2}
+
+
+def _least(theory: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The lines where the theory may be least; none where it is not a number."""
+    if not np.isfinite(theory).all():
+        return np.array([], dtype=int)
+    return np.flatnonzero(theory - error <= (theory + error).min())
 
 
 def _unless_noise(found: Expr, noise: Expr, value: Expr) -> Expr:
     return Call("IF", (Op("<=", Call("ABS", (found,)), noise), Num(0), value))
 
 
-def _where_least(theory: str, across: bool):
-    """The value of another line of the table where the theory is least."""
-    place = Call("MATCH", (Call("MIN", (Whole(theory),)), Whole(theory), Num(0)))
+def _where_least(ratio: str, across: bool):
+    """The value of another field where the theory is least: its ratio to the least is 1. (Tiny numbers themselves
+    are all the same to the MATCH of some applications.)"""
+    place = Call("MATCH", (Num(1), Whole(ratio), Num(0)))
     return lambda word: Call("INDEX", (Whole(word), *((place, Num(1)) if across else (Num(1), place))))
 
 
@@ -266,7 +286,7 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         ],
         Text(""),
     )
-    estimates = {"second": 4 * noise[1] / h[1], "third": 12 * noise[1] / h[0] ** 2}
+    theory_error = _theory_error(noise)
     spread = np.abs(found["fields"]["near"]) * 1e-3 + 20 * h * noise
     way = Call("ABS", (Op("-", _field("central"), Ref("central.reference", ())),))
     allowed = Call("MAX", (_field("near"), Op("+", way, Ref("near.reference", ()))))
@@ -283,8 +303,8 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         "left": (left, noise),
         "right_error": (_error("right"), noise),
         "central_error": (_error("central"), noise),
-        "right_theory": (Op("+", bend, rounding), h / 2 * estimates["second"]),
-        "central_theory": (Op("+", turn, rounding), h**2 / 6 * estimates["third"]),
+        "right_theory": (Op("+", bend, rounding), theory_error["right"]),
+        "central_theory": (Op("+", turn, rounding), theory_error["central"]),
         "verdict": (nudge.agreement_expression(), 0.0),
         "near": (nudge.allowed_expression(loss), spread),
         "allowed": (allowed, spread + noise + noise[REFERENCE] + spread[REFERENCE]),
@@ -292,6 +312,11 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
     for side in ("right", "central"):
         for word, source in ((f"{side}_drawn", f"{side}_error"), (f"{side}_theory_drawn", f"{side}_theory")):
             parts[word] = (Call("MAX", (_field(source), Num(FLOOR))), parts[source][1])
+        drawn, error = found["fields"][f"{side}_theory_drawn"], theory_error[side]
+        lowest = int(np.argmin(drawn))
+        ratio = Op("/", _field(f"{side}_theory_drawn"), Call("MIN", (Whole(f"all.{side}_theory_drawn"),)))
+        relative = error / drawn + error[lowest] / drawn[lowest]
+        parts[f"{side}_ratio"] = (ratio, found["fields"][f"{side}_ratio"] * relative)
     for word, (expression, tolerance) in parts.items():
         _, style, form = FIELDS[word]
         expected = found["fields"][word]

@@ -1,0 +1,261 @@
+"""Random lessons: any forward pass of the language must verify, cell by cell, and have autograd's gradients.
+
+A thousand in every run; SHEETGRAD_RANDOM=20000 pytest tests/test_random.py for a long one. A failure shrinks to a
+template that is left in tests/regressions, where it stays a test of its own.
+"""
+
+import os
+import random
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import formualizer
+import numpy as np
+import pytest
+from autograd import grad
+from conftest import needs_libreoffice
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
+from hypothesis import strategies as st
+from test_derivatives import AUTOGRAD
+
+from sheetgrad import Lesson, LessonError
+from sheetgrad.build import carried
+from sheetgrad.engines import get_engine
+from sheetgrad.engines.formualizer import _value
+from sheetgrad.language import evaluate, parse_lines
+from sheetgrad.layout import PlanError, address
+from sheetgrad.plan import make_plan
+from sheetgrad.sheets import nudge
+from sheetgrad.verify import compare, difference, formula_cells, open_workbook
+from sheetgrad.write import write
+
+REGRESSIONS = Path(__file__).parent / "regressions"
+COUNT = int(os.environ.get("SHEETGRAD_RANDOM", "1000"))
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+Choose = Callable[[Sequence], object]
+
+UNARY = [
+    *("relu({a})", "abs({a})", "tanh({a})", "sigmoid({a})", "softplus({a})", "gelu({a})", "square({a})", "-{a}"),
+    *(
+        "leaky_relu({a}, slope=0.1)",
+        "exp({a} / 4)",
+        "log(1 + {a} * {a})",
+        "sqrt(1 + {a} * {a})",
+        "{a} ** 3 / 5",
+        "2 - {a}",
+    ),
+    *("{a}.T", "({a} > 0.4) * {a}", "{a} * {a} - {a}"),
+]
+OF_ROWS = ["softmax({a})", "log_softmax({a})", "{a}.sum(0)", "{a}.mean(1)", "{a}.max(0)", "{a}.max(1, keepdims=True)"]
+OF_ROWS += [
+    "{a} - {a}.mean(0)",
+    "{a}[0]",
+    "{a}[:, 0:1]",
+    "{a}[-1:]",
+    "{a}.reshape(-1)",
+    "{a} / (1 + abs({a}).sum(1, keepdims=True))",
+]
+BINARY = ["{a} + {b}", "{a} - {b}", "{a} * {b}", "{a} / (2 + {b} * {b})", "maximum({a}, {b})", "minimum({a}, {b})"]
+BINARY += ["where({a} > 0.2, {a}, {b})", "{a} * 0.5 + {b} * {a}"]
+LIKE = [
+    "mse({a}, {b})",
+    "concatenate(({a}, {b}), axis=0)",
+    "binary_cross_entropy({a}, {b})",
+    "where({b} > {a}, {b}, 2)",
+]
+
+
+def template(choose: Choose) -> str:
+    """A random template. Every choice is made by ``choose(options)``, so that Hypothesis can shrink it."""
+    n, d, m = (choose([2, 1, 3]) for _ in range(3))
+    shapes: dict[str, tuple] = {"x": (n, d), "w": (d, m), "b": (m,), "c": (), "v": (m, 2)}
+    lines, used = [], set()
+    for k in range(choose([1, 2, 3, 4, 5, 6])):
+        kind = choose(["matmul", "unary", "binary", "rows", "like"])
+        names = [name for name in shapes if name != "c" or kind in ("unary", "binary")]
+        a, b = choose(names[::-1]), choose(names)
+        if kind == "matmul":
+            pairs = [
+                (p, q)
+                for p in names
+                for q in names
+                if len(shapes[p]) == len(shapes[q]) == 2 and shapes[p][1] == shapes[q][0]
+            ]
+            a, b = choose(pairs[::-1])
+            text = f"{a} @ {b}"
+        elif kind == "like":
+            b = choose([name for name in names if shapes[name] == shapes[a]])
+            text = choose(LIKE).format(a=a, b=b)
+        elif kind == "rows" and len(shapes[a]) == 2:
+            text = choose(OF_ROWS).format(a=a)
+        elif kind == "binary":
+            text = choose(BINARY).format(a=a, b=b)
+        else:
+            text = choose(UNARY).format(a=a)
+        try:  # the shape is what NumPy says; what does not fit is left out
+            arrays = {name: np.full(shape, 0.5) for name, shape in shapes.items()}
+            (line,) = parse_lines(f"y{k} = {text}")
+            shape = np.shape(evaluate(line.expression, arrays, AUTOGRAD, BUILTIN))
+        except (ValueError, IndexError):
+            continue
+        lines.append(f"y{k} = {text}")
+        shapes[f"y{k}"] = shape
+        used |= {name for name in (a, b) if name in text}
+    last = [name for name in shapes if name not in used and name in "xwbcv" and name in "".join(lines)]
+    ends = [name for name in shapes if name not in used and name not in "xwbcv"] or last or ["x"]
+    terms = [name if shapes[name] == () else f"{name}.{choose(['mean', 'sum'])}()" for name in ends]
+    lines.append(f"loss = {' + '.join(terms)}")
+    text = "\n".join(lines)
+    tensors = []
+    for name in "xwbcv":
+        if name not in {part for line in parse_lines(text) for part in _names(line.expression)}:
+            continue
+        size = int(np.prod(shapes[name], dtype=int))
+        numbers = [choose(range(-6, 7)) / 4 + 0.03 * k + 0.07 for k in range(size)]  # no ties, nothing at 0
+        values = np.round(np.array(numbers), 2).reshape(shapes[name]).tolist()
+        tensors.append(f'{name} = {{role = "{"input" if name == "x" else "parameter"}", values = {values}}}')
+    return (
+        f"title = 'Random'\nquestion = 'Does it hold?'\nforward = '''\n{text}\n'''\n[tensors]\n"
+        + "\n".join(tensors)
+        + "\n"
+    )
+
+
+def _names(node) -> list[str]:
+    from sheetgrad.autodiff import mentioned
+
+    return mentioned(node)
+
+
+BUILTIN = Lesson.load("neuron").rules
+
+
+def lesson_of(text: str) -> Lesson | None:
+    """The lesson, or None where a number stands at a corner or runs away."""
+    try:
+        lesson = Lesson.from_table(tomllib.loads(text), "random", "random.toml")
+    except LessonError as error:
+        assert "nothing leads from" in str(error)  # a number that only a comparison sees
+        return None
+    values = lesson.program.run(lesson.values)
+    if any(np.abs(value).max(initial=0) > 1e4 for value in values.values()):
+        return None
+    for name in lesson.program.requested:
+        indices = list(np.ndindex(values[name].shape))
+        found = nudge.nudge_numbers(lesson, name, indices, values)
+        now, h = float(values[lesson.program.loss]), lesson.nudge.step
+        if nudge.corner(now, values[name].ravel(), found.gradient, found.right, found.left, h).any():
+            return None
+    return lesson
+
+
+def prove(lesson: Lesson, engine: str = "formualizer") -> None:
+    """A workbook of the lesson: every formula cell against NumPy, and the way through plain data."""
+    plan = make_plan(lesson)
+    with tempfile.TemporaryDirectory() as room:
+        path = Path(room) / "random.xlsx"
+        write(plan, carried(lesson), path)
+        book = open_workbook(path)
+        report = compare(plan, book, get_engine(engine).recalculate(path), "random", "random", engine)
+    assert report.ok, (report.mismatches[:3], report.disagreeing)
+    assert report.checked_cells == report.formula_cells == sum(1 for _ in formula_cells(book))
+    again = Lesson.from_table(lesson.to_table(), lesson.name, "again")
+    assert again.to_table() == lesson.to_table()
+
+
+def prove_in_memory(lesson: Lesson) -> None:
+    """The same without a file, which takes most of the time: the plan goes straight into Formualizer."""
+    plan, book = make_plan(lesson), formualizer.Workbook()
+    for sheet in plan.sheets:
+        book.add_sheet(sheet.name)
+        for block in sheet.blocks:
+            put = book.set_formulas_batch if block.kind == "formula" else book.set_values_batch
+            put(sheet.name, block.row, block.column, [list(row) for row in block.cells])
+    book.evaluate_all()
+    wrong = []
+    for sheet in plan.sheets:
+        for block in sheet.blocks:
+            if block.kind != "formula":
+                continue
+            area = formualizer.RangeAddress(
+                sheet.name, block.row, block.column, block.row + block.rows - 1, block.column + block.columns - 1
+            )
+            tolerance = np.broadcast_to(block.tolerance, block.expected.shape)
+            for i, row in enumerate(book.sheet(sheet.name).get_values(area)):
+                for j, raw in enumerate(row):
+                    expected, found = block.expected[i, j], _value(raw)
+                    if not difference(found, expected, tolerance[i, j], block.near_zero)[2]:
+                        wrong.append((sheet.name, address(block.row + i, block.column + j), expected, found))
+    assert not wrong, wrong[:3]
+    verdicts = [b.expected for b in plan.sheet("Nudge").blocks if b.style == "verdict"]
+    assert all((signs != nudge.DISAGREE).all() for signs in verdicts)
+
+
+def prove_gradients(lesson: Lesson) -> None:
+    """Every gradient against autograd."""
+    found = lesson.program.run(lesson.values)
+
+    def loss(value, leaf):
+        arrays = {**lesson.values, leaf: value}
+        for line in parse_lines(lesson.forward):
+            arrays[line.name] = evaluate(line.expression, arrays, AUTOGRAD, lesson.rules)
+        return arrays[lesson.program.loss] * 1.0
+
+    for leaf in lesson.gradients:
+        np.testing.assert_allclose(found[f"{leaf}.g"], grad(loss)(lesson.values[leaf], leaf), rtol=1e-8, atol=1e-10)
+
+
+@settings(max_examples=COUNT, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=PHASES)
+@given(st.data())
+def test_random_lessons_verify_and_have_the_gradients_of_autograd(data):
+    text = template(lambda options: data.draw(st.sampled_from(list(options))))
+    lesson = lesson_of(text)
+    assume(lesson is not None)
+    try:
+        prove_gradients(lesson)
+        prove_in_memory(lesson)
+    except PlanError as error:  # a product that no range formula can be written for says what to do
+        assert "give one of them a line of its own" in str(error) or "inner values a line of their own" in str(error)
+        event("refused with advice")
+    except BaseException:
+        REGRESSIONS.mkdir(exist_ok=True)
+        (REGRESSIONS / "latest.toml").write_text(text, encoding="utf-8")  # the last one is the smallest
+        raise
+
+
+def sample(count: int) -> list[Lesson]:
+    """Some random lessons, always the same."""
+    chance, lessons = random.Random(5), []
+    while len(lessons) < count:
+        lesson = lesson_of(template(lambda options: chance.choice(list(options))))
+        try:
+            if lesson and make_plan(lesson):
+                lessons.append(lesson)
+        except PlanError:
+            continue
+    return lessons
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+def test_workbooks_of_a_sample_of_random_lessons_verify(engine):
+    for lesson in sample(40):
+        prove(lesson, engine)
+
+
+@needs_libreoffice
+def test_a_sample_of_random_lessons_verifies_in_libreoffice(tmp_path):
+    lessons, paths = sample(40), []
+    for k, lesson in enumerate(lessons):
+        paths.append(tmp_path / f"{k}.xlsx")
+        write(make_plan(lesson), carried(lesson), paths[-1])
+    for lesson, path, found in zip(lessons, paths, get_engine("libreoffice").recalculate_many(paths), strict=True):
+        report = compare(make_plan(lesson), open_workbook(path), found, "random", "random", "libreoffice")
+        assert report.ok, (lesson.forward, report.mismatches[:3], report.disagreeing)
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_once_failed_holds(path):
+    prove_gradients(Lesson.load(path))
+    prove(Lesson.load(path))
