@@ -221,11 +221,16 @@ class Lesson:
     def numbers(self) -> Mapping[str, tuple[str, Index]]:
         """The numbers that can be picked, by the name that a person reads (``w[1,2]``): tensor and index.
 
-        They are those of the tensors with a gradient; of more than ``MOST_NUMBERS``, every so many is left out.
+        They are those of the tensors with a gradient; of more than ``MOST_NUMBERS`` an even share of each tensor.
         """
-        shapes = self.program.shapes
-        every = [(name, index) for name in self.program.requested for index in np.ndindex(shapes[name])]
-        chosen = every[:: -(-len(every) // MOST_NUMBERS)]
+        program = self.program
+        sizes = {name: int(np.prod(program.shapes[name], dtype=int)) for name in program.requested}
+        share = min(1.0, MOST_NUMBERS / sum(sizes.values()))
+        chosen = []
+        for name, size in sizes.items():
+            flat = np.unique(np.linspace(0, size - 1, max(1, int(share * size))).round().astype(int))
+            shape = program.shapes[name]
+            chosen += [(name, tuple(map(int, np.unravel_index(k, shape))) if shape else ()) for k in flat]
         return MappingProxyType({element_name(name, index): (name, index) for name, index in chosen})
 
     def with_values(self, values: Mapping[str, np.ndarray]) -> Lesson:

@@ -77,9 +77,10 @@ class Nudged:
 
 def allowed_error(loss: float, value, gradient, right, left, h):
     """How far slope and gradient may be apart: truncation plus rounding, as derived at the top of this module."""
-    curvature = np.abs(right - left) / h
-    scale = np.maximum(np.maximum(np.abs(gradient), curvature), max(1.0, abs(loss)))
-    return TRUNCATION * h**2 * scale + rounding_error(loss, value, gradient, h)
+    with np.errstate(all="ignore"):
+        curvature = np.abs(right - left) / h
+        scale = np.maximum(np.maximum(np.abs(gradient), curvature), max(1.0, abs(loss)))
+        return TRUNCATION * h**2 * scale + rounding_error(loss, value, gradient, h)
 
 
 def rounding_error(loss: float, value, gradient, h):
@@ -104,7 +105,8 @@ def agreement(gradient, right, left, allowed) -> np.ndarray:
 def corner(loss: float, value, gradient, right, left, h):
     """Whether the one-sided slopes differ by more than a smooth curve of the assumed bend would let them."""
     scale = np.maximum(np.abs(gradient), max(1.0, abs(loss)))
-    return np.abs(right - left) > SHARPEST * h * scale + 2 * rounding_error(loss, value, gradient, h)
+    with np.errstate(all="ignore"):
+        return np.abs(right - left) > SHARPEST * h * scale + 2 * rounding_error(loss, value, gradient, h)
 
 
 def nudge_numbers(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[str, np.ndarray]) -> Nudged:
@@ -312,7 +314,8 @@ class _Section:
         passes.fixed(FIRST_LINE, self.at["column"], [float(c - own.column + 1) for _, c in cells], "index", "0")
         spread = np.abs(nudged.allowed) * 1e-3 + 2 * TRUNCATION * h * noise
         gradient = Call("ABS", (Op("-", _field("slope"), _field("gradient")),))
-        corners = corner(now, values, nudged.gradient, nudged.right, nudged.left, h)
+        corners = corner(now, values, nudged.gradient, nudged.right, nudged.left, h) | (nudged.verdict == KINK)
+        remark = remarks(nudged, corners, now)
         parts: dict[str, tuple[Expr, np.ndarray, float | np.ndarray]] = {
             "value": (self._looked_up(self.name), values, 0.0),
             "up": (Ref("pass+", ()), nudged.up, 0.0),
@@ -321,9 +324,9 @@ class _Section:
             "gradient": (self._looked_up(f"{self.name}.g"), nudged.gradient, 0.0),
             "difference": (gradient, np.abs(nudged.slope - nudged.gradient), noise),
             "verdict": (agreement_expression(), nudged.verdict, 0.0),
-            "to_left": (_at_a_corner("left"), _shown_at_a_corner(corners, nudged.left), noise),
-            "to_right": (_at_a_corner("right"), _shown_at_a_corner(corners, nudged.right), noise),
-            "remark": (remark_expression(loss), remarks(nudged, corners, now), 0.0),
+            "to_left": (_at_a_corner("left"), _shown_at_a_corner(corners, nudged.left, remark), noise),
+            "to_right": (_at_a_corner("right"), _shown_at_a_corner(corners, nudged.right, remark), noise),
+            "remark": (remark_expression(loss), remark, 0.0),
             "right": (side_expressions(loss)[0], nudged.right, noise),
             "left": (side_expressions(loss)[1], nudged.left, noise),
             "allowed": (allowed_expression(loss), nudged.allowed, spread),
@@ -416,12 +419,12 @@ def _at_a_corner(side: str) -> Expr:
     return Call("IF", (Op("=", _field("remark"), Text(CORNER)), _field(side), Text("")))
 
 
-def _shown_at_a_corner(corners: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+def _shown_at_a_corner(corners: np.ndarray, slopes: np.ndarray, remark: np.ndarray) -> np.ndarray:
     """:func:`_at_a_corner` on numbers."""
     shown = np.full(len(slopes), "", dtype=object)
     for k, slope in enumerate(slopes):
-        if corners[k] or not np.isfinite(slope):
-            shown[k] = slope
+        if corners[k] or remark[k] != remark[k]:
+            shown[k] = slope if corners[k] else np.nan
     return shown
 
 
@@ -433,8 +436,9 @@ def remark_expression(loss: str) -> Expr:
     still = Op("<=", moved, rounding)
     zero = Call("IF", (still, Text(NO_EFFECT), Text(FLAT)))
     small = Op("<", Call("ABS", (gradient,)), Num(SMALL_GRADIENT))
+    corner_here = Call("OR", (Op("=", _field("verdict"), Text(KINK)), corner_expression(loss)))
     cases = [
-        (corner_expression(loss), Text(CORNER)),
+        (corner_here, Text(CORNER)),
         (Op("<=", Call("ABS", (gradient,)), rounding), zero),
         (small, Text(SMALL)),
     ]

@@ -137,7 +137,7 @@ class _Ripple:
             self._section(key)
         self._chain()
         last = sheet.last_column
-        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
+        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | {PANEL: 12.5}
         sheet.sections += sorted(self.top.values())
         return sheet
 
@@ -236,7 +236,9 @@ class _Ripple:
         """The four copies of one tensor, under the line that makes it."""
         sheet, program, shape = self.sheet, self.program, self.program.shapes[key]
         line = next((line for line in self.lines if line.target == key), None)
-        sheet.label(self.top[key], 2, line.text if line else f"{key} (given)", "section")
+        step = next((step for step in program.steps if step.result == key), None)
+        heading = step.heading if step else line.text if line else f"{key} (given)"
+        sheet.label(self.top[key], 2, heading, "section")
         now, after, change, product = self.places[key]
         self._captions(key)
         self._row_numbers(key)

@@ -57,9 +57,14 @@ DIFFERENCES = ("shown", "apart", "computed")  # an application may show 0 where 
 VISIBLE = 15
 REFERENCE = 5  # the line of 10⁻⁶: near enough for the curve to be straight, far enough from rounding
 AT = {word: k for k, word in enumerate(FIELDS)}
-LOST = "0: no digit of the difference is left"
+LOST = "0: too close to tell apart here"
 SNAPPED = "0: set to 0, the two are so close"
+ZERO = "0, as it should be"
+COARSE = "too coarse"  # what is allowed is so much that agreement says nothing
+COARSEST = 0.2  # of the gradient, or of 1
 HIDDEN = "not 0: two decimals hide it"
+STRAIGHT = "Not bent here: only rounding is left, so the largest h is best."
+EVEN = "Bent evenly here: nudging both ways is right at any h; the largest is best."
 FLOOR = 1e-17  # a chart with logarithmic axes cannot draw 0
 TOP = 18
 VALUE, GRADIENT, NOW, SECOND, THIRD, BEST, BEST_ONE = range(5, 12)  # rows of the panel; row 4 has the name
@@ -89,7 +94,8 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
         sheet.widths[2 + AT["cause"]] = 34.0
         sheet.heights[TOP + 1] = 32
     else:
-        sheet.widths[2] = 22.0
+        sheet.widths |= {k: 12.5 for k in range(2 + VISIBLE, last + 1)} | {2: 22.0}
+        sheet.heights[passes.cell(0, AT["cause"])[0]] = 42
     return sheet
 
 
@@ -123,7 +129,7 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, np.nd
         "apart": up - down,
         "computed": up - down,
         "should": 2 * h * gradient,
-        "cause": _causes(up - down, noise * h),
+        "cause": _causes(up - down, noise * h, abs(gradient) <= noise[-1] * h[-1]),
         "right": right,
         "central": central,
         "left": left,
@@ -143,25 +149,42 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, np.nd
     return {"fields": fields, "panel": panel, "noise": noise, "runs": runs}
 
 
-def _causes(apart: np.ndarray, bound: np.ndarray) -> np.ndarray:
+def _causes(apart: np.ndarray, bound: np.ndarray, zero: bool) -> np.ndarray:
     """Why a difference looks like 0. Below the rounding bound an application may have set it to 0."""
     texts = np.empty(len(apart), dtype=object)
     for k, (size, least) in enumerate(zip(np.abs(apart), bound, strict=True)):
+        near = abs(size - 0.005) <= least + 1e-9
         if not np.isfinite(size):
             texts[k] = np.nan
+        elif zero:
+            texts[k] = ZERO
         elif size <= least:
-            texts[k] = (LOST, SNAPPED, HIDDEN)
-        elif abs(size - 0.005) < 1e-9:
+            texts[k] = (LOST, SNAPPED, HIDDEN, *([""] if near or least > 0.005 else []))
+        elif near:
             texts[k] = (HIDDEN, "")
         else:
             texts[k] = HIDDEN if size < 0.005 else ""
     return texts
 
 
+def _judged(verdict: np.ndarray, allowed: np.ndarray, gradient: float, spread: np.ndarray) -> np.ndarray:
+    """The verdicts, or that nothing can be told; both where it is on the edge."""
+    edge = COARSEST * max(1.0, abs(gradient))
+    shown = np.empty(len(verdict), dtype=object)
+    for k, sign in enumerate(verdict):
+        if sign != sign:
+            shown[k] = sign
+        elif abs(allowed[k] - edge) <= spread[k]:
+            shown[k] = (sign, COARSE)
+        else:
+            shown[k] = COARSE if allowed[k] > edge else sign
+    return shown
+
+
 def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict[str, list[Placement]]:
     """The picked number and what is known of it, on the left; gives the places of all names in the formulas."""
     loss = lesson.program.loss
-    sheet.label(1, 2, "Why not nudge by a billionth?", "title")
+    sheet.label(1, 2, "How small a nudge is best?", "title")
     sheet.label(2, 2, "One number, nudged by less and less: how far is the slope from the gradient?", "subtitle")
     sheet.label(4, 2, "the number", "setting_name")
     picked = sheet.input(4, PANEL, lesson.setting(PICKED), PICKED)
@@ -218,6 +241,14 @@ def _panel(sheet: Sheet, lesson: Lesson, drawing, passes: Passes, found) -> dict
         shown = Call("MAX", (at_best(f"all.{side}_error"), Num(FLOOR)))
         spread = float(noise[least].max()) if len(least) else 0.0
         sheet.formula(row, PANEL + 1, shown, book, errors, "difference", tolerance=spread, number_format="0.0E+00")
+    straight, even = Op("=", Ref("second", ()), Num(0)), Op("=", Ref("third", ()), Num(0))
+    sentence = conditions([(Call("AND", (straight, even)), Text(STRAIGHT)), (even, Text(EVEN))], Text(""))
+    bends = found["panel"][SECOND], found["panel"][THIRD]
+    if not np.isfinite(bends).all():
+        expected: str | float = np.nan
+    else:
+        expected = STRAIGHT if bends == (0, 0) else EVEN if not bends[1] else ""
+    sheet.formula(BEST_ONE + 1, 2, sentence, book, expected, "note")
     return book
 
 
@@ -276,8 +307,10 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
     )
     bend = Op("*", Op("/", _field("h"), Num(2)), Ref("second", ()))
     turn = Op("*", Op("/", Op("^", _field("h"), Num(2)), Num(6)), Ref("third", ()))
+    least = Op("*", Num(nudge.ROUNDINGS * nudge.EPSILON), _largest_of(loss))
     cause = conditions(
         [
+            (Op("<=", Call("ABS", (_field("gradient"),)), least), Text(ZERO)),
             (
                 Op("=", _field("apart"), Num(0)),
                 Call("IF", (Op("=", _field("computed"), Num(0)), Text(LOST), Text(SNAPPED))),
@@ -290,6 +323,11 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
     spread = np.abs(found["fields"]["near"]) * 1e-3 + 20 * h * noise
     way = Call("ABS", (Op("-", _field("central"), Ref("central.reference", ())),))
     allowed = Call("MAX", (_field("near"), Op("+", way, Ref("near.reference", ()))))
+    edge = Op("*", Num(COARSEST), Call("MAX", (Num(1), Call("ABS", (_field("gradient"),)))))
+    coarse = Op(">", _field("allowed"), edge)
+    bound = spread + noise + noise[REFERENCE] + spread[REFERENCE]
+    fields = found["fields"]
+    verdict = _judged(fields["verdict"], fields["allowed"], found["panel"][GRADIENT], bound)
     parts: dict[str, tuple[Expr, float | np.ndarray]] = {
         "up": (Ref("pass+", ()), 0.0),
         "down": (Ref("pass-", ()), 0.0),
@@ -305,9 +343,9 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         "central_error": (_error("central"), noise),
         "right_theory": (Op("+", bend, rounding), theory_error["right"]),
         "central_theory": (Op("+", turn, rounding), theory_error["central"]),
-        "verdict": (nudge.agreement_expression(), 0.0),
+        "verdict": (Call("IF", (coarse, Text(COARSE), nudge.agreement_expression())), 0.0),
         "near": (nudge.allowed_expression(loss), spread),
-        "allowed": (allowed, spread + noise + noise[REFERENCE] + spread[REFERENCE]),
+        "allowed": (allowed, bound),
     }
     for side in ("right", "central"):
         for word, source in ((f"{side}_drawn", f"{side}_error"), (f"{side}_theory_drawn", f"{side}_theory")):
@@ -319,7 +357,8 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
         parts[f"{side}_ratio"] = (ratio, found["fields"][f"{side}_ratio"] * relative)
     for word, (expression, tolerance) in parts.items():
         _, style, form = FIELDS[word]
-        expected = found["fields"][word]
+        expected = verdict if word == "verdict" else fields[word]
+        style = "remark_wrapped" if word == "cause" and not passes.across else style
         exact = {"near_zero": 0.0} if word in DIFFERENCES else {}
         passes.field(AT[word], expression, expected, style, form, book, tolerance=tolerance, **exact)
     sheet.verdicts.append(passes.area(FIRST_LINE, passes.last_line, AT["verdict"]))
@@ -327,6 +366,10 @@ def _table(sheet: Sheet, lesson: Lesson, passes: Passes, found, values, panel) -
 
 def _field(word: str) -> Ref:
     return Ref(f"field.{word}", ())
+
+
+def _largest_of(loss: str) -> Expr:
+    return Call("MAX", (Num(1), Call("ABS", (Ref(loss, ()),)), _moved()))
 
 
 def _moved() -> Expr:
@@ -362,11 +405,11 @@ def _chart(sheet: Sheet, passes: Passes) -> None:
 def _notes(sheet: Sheet) -> None:
     """What the V means, and why a difference can look like 0."""
     texts = (
-        "Read the chart from the right: a smaller h makes the error smaller, because over a short distance a curve is "
-        "nearly straight; but a cell keeps only about 16 digits, and the smaller h, the fewer of them are left in "
-        "up − down. The best h is where the two meet.",
-        "LibreOffice (measured): a − b becomes exactly 0 when the two agree in about 14 digits. =RAWSUBTRACT(a;b) shows "
-        "what is left. Excel (documented, not run here): the same, but only for the last subtraction of a formula; "
+        "Read the chart from the right: where the loss is curved, a smaller h makes the error smaller, because over a "
+        "short way a curve is nearly straight; but a cell keeps only about 16 digits, and the smaller h, the fewer of "
+        "them are left in up − down. The best h is where the two meet.",
+        "LibreOffice (measured): a − b becomes exactly 0 when the two agree in about 14 digits; =RAWSUBTRACT(a;b) shows "
+        "what is left. (Ctrl+Shift+F9 makes it recalculate a file just opened.) Excel (documented, not run here): the same, but only for the last subtraction of a formula; "
         "=1*(a-b) shows it.",
     )
     for row, text in zip((13, 15), texts, strict=True):

@@ -112,7 +112,7 @@ def _explain(sheet: Sheet, row: int, name: str, loss: str) -> None:
     """Why a step may look like 0, in two causes."""
     lines = (
         f"A {loss} step of 0.00 is not 0: the cell shows two decimals. The next column shows the same number in full.",
-        "With a very tiny step the difference itself suffers: a spreadsheet keeps about 15 digits of each number, and "
+        "With a very tiny step the difference itself suffers: a spreadsheet keeps about 16 digits of each number, and "
         "some applications turn a difference of two nearly equal numbers into an exact 0.",
         f"What to do: show more decimals (or scientific notation), or take a larger {name} step.",
     )

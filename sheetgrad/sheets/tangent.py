@@ -67,8 +67,9 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
     gradient = float(values[f"{tensor}.g"][index])
     offsets = np.array([*(k * lesson.laboratory.reach for k in TIMES), -h, h])
     runs = run_nudged(program, values, program.requested, [(tensor, index, amount) for amount in offsets])
-    losses, line = runs[loss], now + gradient * offsets
+    losses = runs[loss]
     with np.errstate(all="ignore"):
+        line = now + gradient * offsets
         left, right = (now - losses[-2]) / h, (losses[-1] - now) / h
         secant = (losses[len(CURVE) + 2] - losses[len(CURVE)]) / (2 * lesson.laboratory.reach)
         allowed = nudge.allowed_error(now, value, np.array([gradient]), np.array([right]), np.array([left]), h)
@@ -79,8 +80,8 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
     panel = {VALUE: value, NOW: now, GRADIENT: gradient, SECANT: secant, LEFT: left, RIGHT: right}
     panel[VERDICT] = words.get(sign, np.nan)
     fields = {"offset": offsets, "x": value + offsets, "loss": losses, "line": line}
-    noise = float(nudge.rounding_error(now, value, gradient, h))
-    return {"fields": fields, "panel": panel, "runs": runs, "noise": noise}
+    noise = {size: float(nudge.rounding_error(now, value, gradient, size)) for size in (h, lesson.laboratory.reach)}
+    return {"fields": fields, "panel": panel, "runs": runs, "noise": (noise[h], noise[lesson.laboratory.reach])}
 
 
 def _panel(sheet, lesson, drawing, passes: Passes, found) -> dict[str, list[Placement]]:
@@ -113,9 +114,9 @@ def _panel(sheet, lesson, drawing, passes: Passes, found) -> dict[str, list[Plac
         VALUE: ("its value", numbers.of_the_picked("value"), "setting_copy", "0.00##", 0.0),
         NOW: (f"{loss} now", Ref(loss, ()), "setting_copy", "0.000000", 0.0),
         GRADIENT: ("gradient (rule)", numbers.of_the_picked("gradient"), "gradient_bold", "0.000000", 0.0),
-        SECANT: ("slope between the nudges", secant, "slope", "0.000000", found["noise"]),
-        LEFT: ("slope just left of it", left, "side", "0.000000", found["noise"]),
-        RIGHT: ("slope just right of it", right, "side", "0.000000", found["noise"]),
+        SECANT: ("slope between the nudges", secant, "slope", "0.000000", found["noise"][1]),
+        LEFT: ("slope just left of it", left, "side", "0.000000", found["noise"][0]),
+        RIGHT: ("slope just right of it", right, "side", "0.000000", found["noise"][0]),
     }
     for row, (word, expression, style, form, tolerance) in rows.items():
         sheet.label(row, 2, word, "setting_name")
