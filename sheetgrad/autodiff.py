@@ -518,6 +518,9 @@ class _Backward:
         expression = _contracted(expression, self._shape, hoist)
         expression = _Ones().visit(_Reuse(self.parts).visit(expression))
         found = self._shape(expression)
+        if shape is not None and found != shape and _spreads(found, shape):
+            expression = ast.Call(ast.Name("broadcast_to", ast.Load()), [expression, _tuple(shape)], [])
+            found = shape
         if shape is not None and found != shape:
             raise LanguageError(f"the rule gives {key} as {shape_text(found)}, expected {shape_text(shape)}")
         self.lines.append(Line(key, expression, found, step))
@@ -619,6 +622,14 @@ def _number(node: ast.AST) -> float | None:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)) if isinstance(value, (int, float)):
             return -value
     return None
+
+
+def _spreads(found: Shape, shape: Shape) -> bool:
+    """Whether an array of one shape can be laid over another."""
+    try:
+        return broadcast_shape(found, shape) == shape
+    except ShapeError:
+        return False
 
 
 class _Simplifier(ast.NodeTransformer):

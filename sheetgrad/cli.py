@@ -140,6 +140,22 @@ def verify_workbooks(
         raise typer.Exit(1)
 
 
+@app.command("new")
+def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; the file becomes NAME.toml.")]) -> None:
+    """Write a commented template to start a lesson of your own from."""
+    with refusals():
+        stem = name.removesuffix(".toml")
+        path = Path(f"{stem}.toml")
+        if not stem.replace("-", "_").isidentifier():
+            raise LessonError(f"{name}: expected a plain name of letters, digits, - and _")
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(STARTER.replace("NAME", stem))
+        except FileExistsError:
+            raise TargetError(f"{path}: exists already; choose another name") from None
+    out.print(f"{path} written. Now: sheetgrad build {path}", soft_wrap=True)
+
+
 @app.command("gradcheck")
 def gradcheck_workbook(
     book: Annotated[
