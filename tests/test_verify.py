@@ -49,6 +49,17 @@ def test_an_input_that_is_itself_a_formula_is_taken_as_its_value(book, layer):
     assert report.ok and report.formula_cells == report.checked_cells + 1
 
 
+def test_a_workbook_saved_by_openpyxl_verifies_and_cached_misses_its_values(book):
+    load_workbook(book).save(book)
+    assert verify(book).ok
+    with pytest.raises(EngineError, match="has no stored value: save it in a spreadsheet"):
+        verify(book, "cached")
+
+
+def test_the_report_says_which_application_stored_the_values(book):
+    assert verify(book, "cached").saved_by == "sheetgrad (Formualizer)"
+
+
 @needs_libreoffice
 def test_a_workbook_saved_by_libreoffice_verifies(built, tmp_path):
     profile = (tmp_path / "profile").as_uri()
