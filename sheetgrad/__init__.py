@@ -7,8 +7,9 @@
 True
 """
 
-from sheetgrad.build import TargetError, build
+from sheetgrad.build import build
 from sheetgrad.engines import EngineError
+from sheetgrad.files import TargetError
 from sheetgrad.gradcheck import GradcheckError, gradcheck
 from sheetgrad.layout import PlanError
 from sheetgrad.lesson import Lesson, LessonError

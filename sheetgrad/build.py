@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from sheetgrad.engines.formualizer import store_values
+from sheetgrad.files import TargetError, whole
 from sheetgrad.lesson import Lesson
 from sheetgrad.plan import make_plan
 from sheetgrad.verify import Report, WorkbookError, open_workbook, verify
 from sheetgrad.write import CARRIER, FORMAT, write
-
-
-class TargetError(ValueError):
-    """A place where no workbook can or may be written; the message says why and what to do."""
 
 
 def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
@@ -30,35 +25,16 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
     path = Path(path)
     _may_replace(path, lesson.name, force)
     plan = make_plan(lesson)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".xlsx", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be written: {error.strerror}") from None
-    temporary = Path(beside)
-    try:
+    with whole(path) as temporary:
         write(plan, carried(lesson), temporary)
         store_values(temporary)
         report = verify(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return replace(report, workbook=str(path))
 
 
 def carried(lesson: Lesson) -> dict:
     """What a workbook carries: the lesson's name and the lesson as plain data."""
     return {"format": FORMAT, "name": lesson.name, "lesson": lesson.to_table()}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _may_replace(path: Path, name: str, force: bool) -> None:

@@ -10,7 +10,7 @@ An ``Expr`` knows no addresses; :mod:`sheetgrad.formulas` prints it once it is k
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +129,22 @@ def simplified(expression: Expr) -> Expr:
         case Fold(function="SUM", terms=terms):
             rest = [term for term in map(simplified, terms) if term != Num(0)]
             return _fold("SUM", rest) if rest else Num(0)
+    return expression
+
+
+def replaced(expression: Expr, parts: Mapping[Ref, Expr]) -> Expr:
+    """The expression with some of its references replaced by what stands for them."""
+    match expression:
+        case Ref():
+            return parts.get(expression, expression)
+        case Neg(operand=operand):
+            return Neg(replaced(operand, parts))
+        case Op(symbol=symbol, left=left, right=right):
+            return Op(symbol, replaced(left, parts), replaced(right, parts))
+        case Call(function=function, arguments=arguments):
+            return Call(function, tuple(replaced(argument, parts) for argument in arguments))
+        case Fold(function=function, terms=terms):
+            return Fold(function, tuple(replaced(term, parts) for term in terms))
     return expression
 
 

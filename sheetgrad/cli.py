@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +13,33 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
-from sheetgrad.build import TargetError, build
+from sheetgrad.build import build
+from sheetgrad.classroom import handout, paper
+from sheetgrad.classroom.handout import HandoutError
+from sheetgrad.classroom.roster import RosterError, read_roster
+from sheetgrad.classroom.workers import SchedulerError
+from sheetgrad.classroom.workshop import ProofError
 from sheetgrad.engines import ENGINES, EngineError
+from sheetgrad.files import TargetError
 from sheetgrad.gradcheck import AUTOMATIC, STEP, Gradcheck, GradcheckError, check, counts, write_report
 from sheetgrad.layout import PlanError
 from sheetgrad.lesson import Lesson, LessonError, available
 from sheetgrad.verify import Report, WorkbookError, verify
 
 REFUSALS = (LessonError, PlanError, EngineError, WorkbookError, TargetError, GradcheckError)
+REFUSALS += (HandoutError, RosterError, SchedulerError, ProofError)
 MOST_SHOWN = 20  # mismatches named before the rest is only counted
 
 app = typer.Typer(
@@ -156,6 +172,59 @@ def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; th
     out.print(f"{path} written. Now: sheetgrad build {path}", soft_wrap=True)
 
 
+@app.command("handout")
+def hand_out(
+    lesson: Annotated[str, typer.Argument(help="A name from [bold]sheetgrad list[/] or a path to a .toml template.")],
+    roster: Annotated[
+        Path, typer.Option("--roster", help="CSV or XLSX with a column [bold]id[/], perhaps [bold]name[/], and others.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the class.")],
+    mode: Annotated[
+        str, typer.Option("--mode", help="practice: ✓ or ✗ beside each blank; exam: nothing to check with.")
+    ] = "practice",
+    blank: Annotated[
+        str, typer.Option("--blank", help="Gradients to leave blank, such as w.g,b.g; else those of the template.")
+    ] = "",
+    seed: Annotated[
+        str | None, typer.Option("--seed", help="What the numbers are drawn from, with the id; the same ones again.")
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print them as well, through LibreOffice.")] = False,
+    paper_form: Annotated[
+        bool, typer.Option("--paper", help="Print a form for pencil and paper: larger boxes, space for working.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Processes; else one a core.")] = None,
+    scheduler: Annotated[str | None, typer.Option("--scheduler", help="The address of a Dask cluster.")] = None,
+) -> None:
+    """Give every student of a class a workbook with numbers of their own and blanks to fill in.
+
+    Writes OUTPUT/ID.xlsx for the students, OUTPUT/key/ID.xlsx with the answers, and OUTPUT/handout.json, which
+    [bold]sheetgrad grade[/] needs: keep the last two to yourself. Run again, it makes what is missing, for new
+    students too, and leaves what is there as it is.
+
+    [bold]sheetgrad handout mlp --roster class.csv -o monday[/]
+
+    [bold]sheetgrad handout mlp --roster class.csv -o exam --mode exam --blank w1.g,b1.g --pdf[/]
+    """
+    with refusals():
+        students = read_roster(roster)
+        wanted = [name.strip() for name in blank.split(",") if name.strip()]
+        record = handout.prepare(Lesson.load(lesson).with_blank(wanted), students, output, mode, seed)
+        todo = handout.missing(record, output)
+        for _ in _steady(handout.make(record, output, todo, jobs, scheduler), len(todo), "handouts"):
+            pass
+        there = len(record.given) - len(todo)
+        kept = f", {there} there already" if there else ""
+        out.print(f"[green]✓[/] {escape(str(output))}: {len(todo)} handouts and their keys made{kept}", soft_wrap=True)
+        course = record.course
+        out.print(f"  blank: {', '.join(course.lesson.exercise.blank)}; mode {mode}; seed {course.seed}", markup=False)
+        for form in [form for form, asked in ((paper.PDF, pdf), (paper.PAPER, paper_form)) if asked]:
+            todo = paper.missing_pages(record, output, form)
+            for _ in _steady(paper.print_pages(record, output, todo, form, jobs), len(todo), "printing"):
+                pass
+            merged = " and ".join(str(path) for path in paper.merge(record, output, form))
+            out.print(f"[green]✓[/] {escape(merged)}: {len(record.given)} students in each", soft_wrap=True)
+
+
 @app.command("gradcheck")
 def gradcheck_workbook(
     book: Annotated[
@@ -224,6 +293,24 @@ def _progress(items: list, word: str) -> Iterator:
     columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         yield from bar.track(items, total=len(items))
+
+
+def _steady(items: Iterable, total: int, word: str) -> Iterator:
+    """The items as they are done, with a progress bar that shows the rate and the time left on a terminal."""
+    if not err.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        yield from bar.track(items, total=total)
+
+
+class RateColumn(ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
 
 
 def _line(report: Report) -> str:

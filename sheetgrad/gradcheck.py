@@ -23,6 +23,7 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 
 from sheetgrad.engines import Changes, EngineError, ErrorValue, Formula, Values, get_engine
+from sheetgrad.files import whole
 from sheetgrad.sheets.nudge import AGREE, DISAGREE, KINK, agreement, allowed_error
 from sheetgrad.style import VERDICTS
 from sheetgrad.verify import WorkbookError, open_workbook
@@ -331,13 +332,8 @@ def write_report(found: Gradcheck, path: Path, target: Path) -> None:
         sheet.cell(sheet.max_row, len(COLUMNS)).fill = fills[row.verdict]
     for column in range(1, len(COLUMNS) + 1):
         sheet.column_dimensions[get_column_letter(column)].width = 18
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        book.save(beside)
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise GradcheckError(f"{target}: cannot be written: {error.strerror}") from None
+    with whole(target) as temporary:
+        book.save(temporary)
 
 
 def counts(table: pd.DataFrame) -> Mapping[str, int]:

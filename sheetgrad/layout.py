@@ -27,8 +27,8 @@ class PlanError(ValueError):
 class Block:
     """A rectangle of cells that are checked.
 
-    ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change) or
-    ``fixed`` (labels and numbers that formulas read). ``expected`` is what NumPy says each cell must show (a tuple
+    ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change),
+    ``fixed`` (labels and numbers that formulas read) or ``blank`` (empty, for the student to fill in). ``expected`` is what NumPy says each cell must show (a tuple
     where several texts will do), ``tolerance`` what may be added to the usual one, ``near_zero`` the usual one for
     numbers near 0. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
     ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
@@ -106,8 +106,9 @@ class Sheet:
     """One sheet: its blocks and labels, and how it is to be looked at and printed.
 
     ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
-    are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts that printing keeps on one page where
-    they fit. A ``hidden`` sheet is only read by formulas.
+    are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts
+    that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
+    only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
     """
 
     name: str
@@ -128,6 +129,8 @@ class Sheet:
     pages_wide: int = 1
     one_page: bool = False
     hidden: bool = False
+    locked: bool = False
+    heading: tuple[str, str] = ("", "")
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

@@ -104,12 +104,21 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """What a handout leaves blank: gradients such as ``w.g``, one mark a number; ``text`` is the task in words."""
+
+    blank: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Lesson:
     """What is taught.
 
     ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
     gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``. The numbers to play with are
-    known by where they stand here: ``nudge.step``, ``laboratory.ripple``.
+    known by where they stand here: ``nudge.step``, ``laboratory.ripple``. Without a ``laboratory`` the workbook has no
+    Step size, Ripple and Tangent sheets.
     """
 
     name: str
@@ -121,11 +130,12 @@ class Lesson:
     gradients: tuple[str, ...]
     ops: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     nudge: Nudge = Nudge()
-    laboratory: Laboratory = Laboratory()
+    laboratory: Laboratory | None = Laboratory()
     steps: Steps | None = None
     jacobian: Jacobian | None = None
     contributions: Contributions | None = None
     training: Training | None = None
+    exercise: Exercise | None = None
     code: bool = False
     order: int = 1000
     next: str = ""
@@ -177,8 +187,9 @@ class Lesson:
             },
             "nudge": {"step": self.nudge.step, "scheme": self.nudge.scheme, "limit": self.nudge.limit},
         }
-        laboratory = self.laboratory
-        table["laboratory"] = {"number": laboratory.ripple, "nudge": laboratory.nudge, "reach": laboratory.reach}
+        table["laboratory"] = False
+        if laboratory := self.laboratory:
+            table["laboratory"] = {"number": laboratory.ripple, "nudge": laboratory.nudge, "reach": laboratory.reach}
         if self.next:
             table["next"] = self.next
         if self.ops:
@@ -194,6 +205,8 @@ class Lesson:
             table["training"] = asdict(self.training) | {"train": list(self.training.train)}
             if self.training.optimizer == "sgd":
                 del table["training"]["momentum"]
+        if self.exercise:
+            table["exercise"] = {"blank": list(self.exercise.blank), "text": self.exercise.text}
         if self.code:
             table["code"] = True
         return table
@@ -237,6 +250,24 @@ class Lesson:
         """The same lesson on other numbers of the same shapes."""
         tensors = {name: replace(tensor, values=values[name]) for name, tensor in self.tensors.items()}
         return self._with(tensors=MappingProxyType(tensors))
+
+    def with_blank(self, names: Sequence[str] = ()) -> Lesson:
+        """The same lesson with these gradients left blank in its handouts.
+
+        Without names: those of ``[exercise]``, or else the gradients of all parameters that are asked for. Raises
+        :class:`LessonError` for a name that is no gradient of the lesson.
+        """
+        if not names and self.exercise:
+            return self
+        default = [name for name in self.gradients if self.tensors[name].role == "parameter"] or self.gradients
+        blank = list(names) or [f"{name}.g" for name in default]
+        text = self.exercise.text if self.exercise else ""
+        return self._with(exercise=_exercise({"blank": blank, "text": text}, self.program, "blank"))
+
+    def without_extras(self) -> Lesson:
+        """The same lesson with the sheets Lesson, Gradients and Nudge, and no others."""
+        extras = ("laboratory", "steps", "jacobian", "contributions", "training")
+        return self._with(**dict.fromkeys(extras), code=False)
 
     def setting(self, key: str) -> float | str:
         """A number or word to play with: ``nudge.step``."""
@@ -320,13 +351,14 @@ KEYS = {
             "nudge",
             "laboratory",
         ),
-        *("steps", "jacobian", "contributions", "training", "code"),
+        *("steps", "jacobian", "contributions", "training", "exercise", "code"),
     ),
     "nudge": ("step", "scheme", "limit"),
     "laboratory": ("number", "nudge", "reach"),
     "steps": ("number", "step", "rows"),
     "jacobian": ("pairs", "example"),
     "contributions": ("of",),
+    "exercise": ("blank", "text"),
     "training": ("optimizer", "lr", "momentum", "steps", "train"),
     "tensors": ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note"),
 }
@@ -386,11 +418,15 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     _class_numbers(lesson)
     values = lesson.program.run(lesson.values)
     _finite(values, lesson.program)
-    more: dict[str, object] = {"laboratory": _laboratory(_table(table, "laboratory"), lesson, values)}
+    more: dict[str, object] = {"laboratory": None}  # laboratory = false leaves its three sheets out
+    if table.get("laboratory") is not False:
+        more["laboratory"] = _laboratory(_table(table, "laboratory"), lesson, values)
     if "jacobian" in table:
         more["jacobian"] = _jacobian(_table(table, "jacobian"), lesson.program)
     if "contributions" in table:
         more["contributions"] = _contributions(_table(table, "contributions"), lesson)
+    if "exercise" in table:
+        more["exercise"] = _exercise(_table(table, "exercise"), lesson.program, "[exercise] blank")
     return lesson._with(**more)
 
 
@@ -404,20 +440,28 @@ def _twins(tensors: Mapping[str, Tensor]) -> None:
             )
 
 
-def _class_numbers(lesson: Lesson) -> None:
-    """Targets of a cross-entropy that are not one-hot rows are whole numbers from 0."""
+def class_targets(lesson: Lesson) -> dict[str, int]:
+    """The targets of cross-entropies that are class numbers, each with how many classes there are."""
+    found = {}
     for step in lesson.program.steps:
         call = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
         match call:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
-                classes = lesson.program.shapes[scores][-1]
+                shape = lesson.program.shapes[scores]
             case _:
                 continue
-        if target in lesson.tensors and lesson.tensors[target].values.shape != lesson.program.shapes[scores]:
-            values = lesson.tensors[target].values
-            wrong = values[(values != np.round(values)) | (values < 0) | (values >= classes)]
-            if wrong.size:
-                raise LessonError(f"[tensors.{target}]: found {wrong[0]:g}, expected class numbers 0 to {classes - 1}")
+        if target in lesson.tensors and lesson.tensors[target].values.shape != shape:
+            found[target] = shape[-1]
+    return found
+
+
+def _class_numbers(lesson: Lesson) -> None:
+    """Targets of a cross-entropy that are not one-hot rows are whole numbers from 0."""
+    for target, classes in class_targets(lesson).items():
+        values = lesson.tensors[target].values
+        wrong = values[(values != np.round(values)) | (values < 0) | (values >= classes)]
+        if wrong.size:
+            raise LessonError(f"[tensors.{target}]: found {wrong[0]:g}, expected class numbers 0 to {classes - 1}")
 
 
 def _finite(values: Mapping[str, np.ndarray], program: Program) -> None:
@@ -645,6 +689,23 @@ def _contributions(table: Mapping, lesson: Lesson) -> Contributions:
     _only(table, "contributions", "[contributions]")
     default = [name for name in lesson.gradients if lesson.tensors[name].role == "parameter"] or lesson.gradients
     return Contributions(_names(table, "of", lesson.gradients, "[contributions]", default))
+
+
+def _exercise(table: Mapping, program: Program, where: str) -> Exercise:
+    """Gradients of tensors that have one; that of the loss is always 1."""
+    _only(table, "exercise", "[exercise]")
+    known = [key for key in dict.fromkeys(line.target for line in program.backward) if key.endswith(".g")]
+    known = [key for key in known if key != f"{program.loss}.g"]
+    names = table.get("blank")
+    if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
+        raise LessonError(f'{where}: found {names!r}, expected a list of gradients such as ["{known[-1]}"]')
+    for name in names:
+        if name not in known:
+            raise LessonError(
+                f"{where}: {name!r} is no gradient of this lesson{closest(str(name), known)}; expected {_choice(known)}"
+            )
+    text = _text(table, "text", 5_000, "", "[exercise] ")
+    return Exercise(tuple(name for name in known if name in names), text.strip())
 
 
 def _training(table: Mapping, tensors: Mapping[str, Tensor], gradients: Sequence[str]) -> Training:

@@ -6,6 +6,7 @@ from sheetgrad.formulas import Area
 from sheetgrad.layout import MOST_FORMULAS, Plan, PlanError, Sheet
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import (
+    check,
     code,
     contributions,
     cover,
@@ -17,6 +18,7 @@ from sheetgrad.sheets import (
     step_size,
     steps,
     tangent,
+    task,
     training,
 )
 from sheetgrad.sheets.passes import pass_cells
@@ -25,28 +27,70 @@ SPARE = 1_000  # formula cells kept free for headings and tallies
 LARGEST_LABORATORY = 20_000  # cells of forward pass on a sheet where one number is picked
 
 
-def make_plan(lesson: Lesson) -> Plan:
+def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
     """The plan of the lesson's workbook, with what NumPy says that each formula must show.
+
+    ``number_format`` is that of computed numbers, where it must not depend on them.
 
     The formulas depend on the lines and shapes alone, the expected values also on the lesson's numbers.
     Raises :class:`~sheetgrad.layout.PlanError` naming the line that does not fit a workbook.
     """
     values = lesson.program.run(lesson.values)
-    drawing = gradients.draw(lesson, cover.settings_places())
+    drawing = gradients.draw(lesson, cover.settings_places(), number_format=number_format)
     gradient_sheet = gradients.build(lesson, drawing, values)
     step_sheets = _asked_for(lesson, drawing, values)
-    list_sheet = numbers.build(lesson, drawing, values)
-    room = MOST_FORMULAS - SPARE - sum(s.formula_count for s in (gradient_sheet, *step_sheets, list_sheet))
+    lists = [numbers.build(lesson, drawing, values)] if lesson.laboratory else []
+    room = MOST_FORMULAS - SPARE - sum(s.formula_count for s in (gradient_sheet, *step_sheets, *lists))
     if room < 0:
         raise PlanError(
             f"the forward and backward pass take {MOST_FORMULAS - SPARE - room:,} formula cells; "
             f"{MOST_FORMULAS - SPARE:,} fit a workbook: use smaller tensors"
         )
-    laboratory, missing = _laboratory(lesson, drawing, values, room - nudge.LIGHT)
+    laboratory, missing = _laboratory(lesson, drawing, values, room - nudge.LIGHT) if lesson.laboratory else ([], [])
     nudge_sheet = _nudge_sheet(lesson, drawing, values, room - sum(sheet.formula_count for sheet in laboratory))
-    sheets = [gradient_sheet, nudge_sheet, *step_sheets, *laboratory, list_sheet]
+    sheets = [gradient_sheet, nudge_sheet, *step_sheets, *laboratory, *lists]
     sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets, missing))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
+
+
+def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, number_format: str = "0.000") -> Plan:
+    """The plan of a handout for the student called ``name`` with the id ``mark``: the blanks of the lesson's exercise
+    are empty cells, and where they are ``checked`` a verdict stands beside each.
+
+    Nothing in it holds the gradients that are blank: neither their numbers, nor their formulas, nor the lines that
+    compute them.
+    """
+    values = lesson.program.run(lesson.values)
+    blanks = gradients.Blanks(lesson.exercise.blank, checked)
+    drawing = gradients.draw(lesson, {}, blanks, number_format)
+    sheets = [gradients.build(lesson, drawing, values)]
+    if checked:
+        sheets.append(check.build(lesson, drawing, values))
+    formulas = sum(sheet.formula_count for sheet in sheets)
+    if formulas > MOST_FORMULAS - SPARE:
+        raise PlanError(f"the handout takes {formulas:,} formula cells; {MOST_FORMULAS - SPARE:,} fit a workbook")
+    sheets.insert(0, task.build(lesson, drawing, sheets[-1].verdicts, name, mark))
+    for sheet in sheets:
+        sheet.locked, sheet.heading = True, (name, mark)
+    return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
+
+
+LARGE = dict(working=8, height=30.0)  # of a paper form: rows of free space, height of a box in points
+
+
+def make_print_plan(
+    lesson: Lesson, name: str, mark: str, large: bool, answered: bool, number_format: str = "0.000"
+) -> Plan:
+    """The plan of a handout to print: the Gradients sheet alone, with empty boxes or with the answers in them.
+
+    ``large`` is the form for pencil and paper, with larger boxes and space for working.
+    """
+    values = lesson.program.run(lesson.values)
+    blanks = gradients.Blanks(lesson.exercise.blank, answered=answered, **(LARGE if large else {}))
+    drawing = gradients.draw(lesson, {}, blanks, number_format)
+    sheet = gradients.build(lesson, drawing, values)
+    task.print_heading(sheet, lesson, name, mark, answered)
+    return Plan(lesson.title, (sheet,), _names(lesson, drawing))
 
 
 def _asked_for(lesson: Lesson, drawing: gradients.Drawing, values) -> list[Sheet]:
@@ -101,7 +145,7 @@ def _names(lesson: Lesson, drawing: gradients.Drawing) -> dict[str, Area]:
     names = {}
     for item in drawing.drawn:
         name, _, gradient = item.key.partition(".")
-        if item.purpose in ("given", "line") and gradient in ("", "g"):
+        if item.purpose in ("given", "line", "blank") and gradient in ("", "g"):
             place = item.place
             last = place.cell(tuple(n - 1 for n in place.shape))
             area = Area(place.sheet, place.row, place.column, *last)

@@ -14,7 +14,8 @@ CODE, WORDS = "Consolas", "Calibri"
 
 @dataclass(frozen=True)
 class Style:
-    """Font, fill, alignment and border of a role; ``grid`` draws thin white lines between the cells of a block."""
+    """Font, fill, alignment and border of a role; ``grid`` draws thin white lines between the cells of a block,
+    ``boxed`` a dark line around each cell. Only ``unlocked`` cells of a locked sheet can be typed into."""
 
     color: str = INK
     fill: str | None = None
@@ -26,6 +27,8 @@ class Style:
     align: str | None = None
     wrap: bool = False
     grid: bool = False
+    boxed: bool = False
+    unlocked: bool = False
 
 
 def _number(fill: str, color: str = INK, **more) -> Style:
@@ -46,6 +49,9 @@ STYLES: dict[str, Style] = {
     "slope": _number(NUDGE, NUDGE_INK, bold=True),
     "pass": _number("FFF6EC", NUDGE_INK, size=10),
     "pass_gradient": _number("EEF8FE", GRADIENT_INK, size=10),
+    "blank": Style(color=EDITABLE, fill="FFFFFF", align="center", boxed=True, unlocked=True),
+    "answer": Style(color=GRADIENT_INK, fill=GRADIENT, align="center", bold=True, boxed=True),
+    "check": Style(align="center", bold=True),
     "index": Style(color=MUTED, size=10, align="center"),
     "difference": Style(color=MUTED, align="center"),
     "verdict": Style(align="center", bold=True, grid=True),

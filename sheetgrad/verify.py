@@ -164,6 +164,8 @@ def carried_lesson(book: Workbook, path: Path) -> Lesson:
     text = "".join(str(cell.value or "") for (cell,) in book[CARRIER].iter_rows(max_col=1))
     try:
         carried = json.loads(text)
+        if "handout" in carried:
+            raise WorkbookError(f"{path}: a handout, which carries no lesson; `sheetgrad grade` marks it")
         if carried["format"] != FORMAT:
             raise WorkbookError(
                 f"{path}: made by another sheetgrad: found format {str(carried['format'])[:20]}, expected {FORMAT}"

@@ -19,7 +19,7 @@ from openpyxl.chart.shapes import GraphicalProperties
 from openpyxl.drawing.line import LineProperties
 from openpyxl.drawing.text import CharacterProperties, ParagraphProperties
 from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Side
+from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
 from openpyxl.utils import absolute_coordinate, quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -29,7 +29,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas import Area, letter, number_text
 from sheetgrad.layout import NO_CHANGE, Plan, Sheet, address
-from sheetgrad.style import CHANGED, STYLES, VERDICTS
+from sheetgrad.style import CHANGED, EDITABLE, STYLES, VERDICTS
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 1  # of what it holds
@@ -104,13 +104,14 @@ class Styles:
         )
         if style.fill:
             named.fill = PatternFill("solid", fgColor=style.fill)
-        if style.grid:
-            side = Side(style="thin", color="FFFFFF")
+        if style.grid or style.boxed:
+            side = Side(style="thin", color="FFFFFF") if style.grid else Side(style="medium", color=EDITABLE)
             named.border = Border(left=side, right=side, top=side, bottom=side)
         named.alignment = Alignment(
             horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
         )
         named.number_format = number_format
+        named.protection = Protection(locked=not style.unlocked)
         return named
 
 
@@ -147,6 +148,9 @@ def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _changes(target, sheet)
     _charts(target, sheet)
     _page(target, sheet)
+    if sheet.locked:  # without a password: against accidents, not against the owner of the file
+        target.protection.sheet = True
+        target.protection.formatColumns = target.protection.formatRows = False
     if sheet.hidden:
         target.sheet_state = "hidden"
 
@@ -248,7 +252,9 @@ def _charts(target: Worksheet, sheet: Sheet) -> None:
 
 
 PAGE_WIDTH, PAGE_HEIGHT = 10.5, 7.0  # inches of A4 landscape that are printed on, with a little to spare
-INCHES_PER_CHARACTER, INCHES_PER_ROW = 0.079, 15 / 72  # of Calibri 11
+ROW_HEIGHT = 15  # points
+INCHES_PER_CHARACTER, INCHES_PER_ROW = 0.079, ROW_HEIGHT / 72  # of Calibri 11
+MOST_SHRUNK = 1.3  # times smaller, to keep a section on one page
 SMALLEST_SCALE = 45  # percent; what is wider is fitted to the page as it is
 
 
@@ -258,6 +264,9 @@ def _page(target: Worksheet, sheet: Sheet) -> None:
     target.page_setup.paperSize = target.PAPERSIZE_A4
     target.page_margins.left = target.page_margins.right = 0.4
     target.page_margins.top = target.page_margins.bottom = 0.5
+    target.page_margins.header = target.page_margins.footer = 0.25
+    for part, text in zip((target.oddHeader.left, target.oddHeader.right), sheet.heading, strict=True):
+        part.text = text.replace("&", "&&") or None
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
     last = sheet.print_columns or sheet.last_column
@@ -266,25 +275,36 @@ def _page(target: Worksheet, sheet: Sheet) -> None:
     width = sum(sheet.widths.get(column, 8.7) for column in range(1, last + 2)) * INCHES_PER_CHARACTER
     scale = min(100, int(100 * PAGE_WIDTH / width))
     if sheet.sections and scale >= SMALLEST_SCALE and sheet.pages_wide == 1:
+        shown = _rows_above(target, sheet)
+        page = PAGE_HEIGHT / INCHES_PER_ROW * 100  # rows at a scale of 1 percent
+        starts = [1, *sheet.sections[1:], target.max_row + 1]  # the heading goes with the first
+        tallest = max(shown[b - 1] - shown[a - 1] for a, b in zip(starts, starts[1:], strict=False))
+        if page / scale < tallest <= page / scale * MOST_SHRUNK:
+            scale = int(page / tallest)
         target.page_setup.scale = scale  # Excel ignores page breaks where pages are fitted
-        _breaks(target, sheet, int(PAGE_HEIGHT / (INCHES_PER_ROW * scale / 100)))
+        _breaks(target, sheet, shown, page / scale)
     else:
         target.sheet_properties.pageSetUpPr.fitToPage = True
         target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
 
 
-def _breaks(target: Worksheet, sheet: Sheet, rows: int) -> None:
-    """A page break before each section that would be cut by the end of its page; folded rows take no room."""
+def _rows_above(target: Worksheet, sheet: Sheet) -> list[float]:
+    """Rows of usual height that are printed above each row, counted from 0; folded rows take no room."""
     folded = {row for first, last in sheet.folded_rows for row in range(first, last + 1)}
-    shown = [0]  # rows that are printed above each row
+    shown = [0.0]
     for row in range(1, target.max_row + 1):
-        shown.append(shown[-1] + (row not in folded))
-    page = 0
+        shown.append(shown[-1] + (0.0 if row in folded else sheet.heights.get(row, ROW_HEIGHT) / ROW_HEIGHT))
+    return shown
+
+
+def _breaks(target: Worksheet, sheet: Sheet, shown: list[float], rows: float) -> None:
+    """A page break before each section that would be cut by the end of its page."""
+    page = 0.0
     for first, following in zip(sheet.sections, [*sheet.sections[1:], target.max_row + 1], strict=True):
         top, bottom = shown[first - 1], shown[following - 1]
         while top >= page + rows:
             page += rows
-        if bottom > page + rows and top > page + 2:
+        if bottom > page + rows and top > page + 2 and first != sheet.sections[0]:
             target.row_breaks.append(Break(id=first - 1))
             page = top
 

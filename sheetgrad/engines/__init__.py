@@ -7,6 +7,7 @@ so that a missing one troubles nobody who does not use it.
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -116,10 +117,16 @@ def only(values: Values, wanted: Wanted) -> Values:
     return {sheet: {cell: values.get(sheet, {}).get(cell) for cell in cells} for sheet, cells in wanted.items()}
 
 
+@lru_cache(maxsize=1 << 16)
+def cell_position(cell: str) -> tuple[int, int]:
+    """Row and column of ``B6``, counted from 1. The same cells are asked for again and again."""
+    return coordinate_to_tuple(cell)
+
+
 def cells_to_set(changes: Changes | None, sheets: Sequence[str]) -> Iterator[tuple[str, int, int, float | str]]:
     """`(sheet, row, column, value)` of each change, counted from 1; `ValueError` for an unknown sheet."""
     for sheet, cells in (changes or {}).items():
         if sheet not in sheets:
             raise ValueError(f"there is no sheet {sheet!r}, only {', '.join(sheets)}")
         for cell, value in cells.items():
-            yield sheet, *coordinate_to_tuple(cell), value if isinstance(value, str) else float(value)
+            yield sheet, *cell_position(cell), value if isinstance(value, str) else float(value)

@@ -4,9 +4,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import formualizer
-from openpyxl.utils.cell import coordinate_to_tuple, get_column_letter, range_boundaries
+import numpy as np
+from openpyxl.utils.cell import get_column_letter, range_boundaries
 
-from sheetgrad.engines import Changes, ErrorValue, Formula, Value, Values, Wanted, cells_to_set, guard, plain_value
+from sheetgrad.engines import (
+    Changes,
+    ErrorValue,
+    Formula,
+    Value,
+    Values,
+    Wanted,
+    cell_position,
+    cells_to_set,
+    guard,
+    plain_value,
+)
 
 _ERRORS = {
     "Div": "#DIV/0!",
@@ -33,22 +45,58 @@ class Formualizer:
     def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
         """See `Engine.recalculate_each`. The file is read once; what a scenario changes is put back after it."""
         with guard(self.name, path):
-            book = formualizer.load_workbook(str(path), strategy="eager_all")
-            places = [(sheet, cell, *coordinate_to_tuple(cell)) for sheet, cells in wanted.items() for cell in cells]
-            if unknown := {sheet for sheet, *_ in places} - set(book.sheet_names):
-                raise ValueError(f"there is no sheet {unknown.pop()!r}, only {', '.join(book.sheet_names)}")
-            book.evaluate_all()
+            book = OpenWorkbook(path.read_bytes())
+            if unknown := set(wanted) - set(book.sheets):
+                raise ValueError(f"there is no sheet {unknown.pop()!r}, only {', '.join(book.sheets)}")
             for changes in scenarios:
-                changed = [(sheet, row, column) for sheet, row, column, _ in cells_to_set(changes, book.sheet_names)]
-                before = [(book.get_formula(*cell), book.get_value(*cell)) for cell in changed]
-                _set(book, changes)
-                book.evaluate_all()
-                values: Values = {sheet: {} for sheet in wanted}
-                for sheet, cell, row, column in places:
-                    values[sheet][cell] = _value(book.get_value(sheet, row, column))
-                for cell, (formula, value) in zip(changed, before, strict=True):
-                    _put(book, *cell, Formula(f"={formula.lstrip('=')}") if formula else value)
-                yield values
+                before = book.change(changes)
+                yield book.values(wanted)
+                book.restore(before)
+
+
+class OpenWorkbook:
+    """A workbook kept in memory, to be recalculated with other numbers again and again.
+
+    Broken files and the engine's own failures raise whatever they raise: call it within `guard`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._book = formualizer.load_workbook_bytes(data)
+        self._book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
+        self._book.evaluate_all()
+        self.sheets: list[str] = self._book.sheet_names
+
+    def change(self, changes: Changes | None) -> list[tuple[tuple[str, int, int], str | None, object]]:
+        """Set cells; the result says what stood there, for `restore`."""
+        book = self._book
+        found = list(cells_to_set(changes, self.sheets))
+        before = [(cell, book.get_formula(*cell), book.get_value(*cell)) for *cell, _ in found]
+        for *cell, value in found:
+            _put(book, *cell, value)
+        return before
+
+    def restore(self, before: Sequence[tuple[tuple[str, int, int], str | None, object]]) -> None:
+        """Put back what `change` had replaced."""
+        for cell, formula, value in before:
+            _put(self._book, *cell, Formula(f"={formula.lstrip('=')}") if formula else value)
+
+    def values(self, wanted: Wanted) -> Values:
+        """The values of these cells, computed anew after what was changed."""
+        self._book.evaluate_all()
+        get = self._book.get_value
+        return {
+            sheet: {cell: _value(get(sheet, *cell_position(cell))) for cell in cells}
+            for sheet, cells in wanted.items()
+        }
+
+    def formula(self, sheet: str, cell: str) -> str | None:
+        """The formula of a cell as the engine writes it: the same however an application spells it."""
+        return self._book.get_formula(sheet, *cell_position(cell))
+
+
+def _matrix_product(one: Sequence, other: Sequence) -> list[list[float]]:
+    """MMULT, which Formualizer 0.13 does not know. Ranges come as rows of numbers; texts and holes are errors."""
+    return (np.atleast_2d(np.array(one, dtype=float)) @ np.atleast_2d(np.array(other, dtype=float))).tolist()
 
 
 def _set(book: formualizer.Workbook, changes: Changes | None) -> None:

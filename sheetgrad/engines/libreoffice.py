@@ -23,6 +23,7 @@ _ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+XLSX, PDF = "xlsx:Calc MS Excel 2007 XML", "pdf:calc_pdf_Export"
 AT_ONCE = 200  # copies of a file in one call
 
 
@@ -31,11 +32,22 @@ def to_xlsx(path: Path, folder: Path) -> Path:
     with guard(LibreOffice.name, path):
         copy = folder / f"source{path.suffix}"
         shutil.copyfile(path, copy)
-        log = LibreOffice()._convert([copy], folder)
+        log = LibreOffice().convert([copy], folder, XLSX)
         converted = folder / "out" / "source.xlsx"
         if not converted.is_file():
             raise ValueError(f"LibreOffice could not read it: {log or 'it gave no reason'}")
         return converted
+
+
+def to_pdf(paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Each workbook, recalculated, as a PDF of its visible sheets in `folder`/out; their names must differ."""
+    with guard(LibreOffice.name, paths[0]):
+        log = LibreOffice().convert(paths, folder, PDF)
+        printed = [folder / "out" / f"{path.stem}.pdf" for path in paths]
+        for path in printed:
+            if not path.is_file():
+                raise ValueError(f"LibreOffice could not print it: {log or 'it gave no reason'}")
+        return printed
 
 
 class LibreOffice:
@@ -76,7 +88,7 @@ class LibreOffice:
             for path, copy, change in zip(paths, copies, changes, strict=True):
                 with guard(self.name, path):
                     _copy(path, copy, change)
-            log = self._convert(copies, folder)
+            log = self.convert(copies, folder, XLSX)
             results = []
             for path, copy in zip(paths, copies, strict=True):
                 with guard(self.name, path):
@@ -86,7 +98,7 @@ class LibreOffice:
                     results.append(stored_values(converted))
             return results
 
-    def _convert(self, copies: Sequence[Path], folder: Path) -> str:
+    def convert(self, copies: Sequence[Path], folder: Path, form: str) -> str:
         """Convert `copies` into `folder`/out and return what LibreOffice said on standard error.
 
         The profile is thrown away too: a LibreOffice already open would otherwise take the call, and fail it.
@@ -98,7 +110,7 @@ class LibreOffice:
         convert = [
             "--headless",
             "--convert-to",
-            "xlsx:Calc MS Excel 2007 XML",
+            form,
             "--outdir",
             str(folder / "out"),
         ]

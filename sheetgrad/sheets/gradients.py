@@ -6,14 +6,13 @@ Top to bottom is the forward pass, bottom to top the backward pass. All formulas
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sheetgrad.autodiff import Line, Program, Step
-from sheetgrad.cells import Call as ExcelCall
-from sheetgrad.cells import CellArray, Expr, Fold, Index, Neg, Op, Ref, Shape
+from sheetgrad.cells import Call, CellArray, Expr, Fold, Index, Neg, Num, Op, Ref, Shape, Text, Whole
 from sheetgrad.formulas import Book, Filled, FormulaError, Placement, Printer, Unaligned, fill, rectangles, spell
 from sheetgrad.layout import (
     COLUMN_WIDTH,
@@ -33,15 +32,56 @@ from sheetgrad.lesson import Lesson
 NAME = "Gradients"
 FIRST_ROW, FIRST_COLUMN = 6, 2
 PAGE_COLUMNS = 24  # a section wraps to a further line of blocks beyond this
+BLANK_FORMAT = "0.00##"  # does not round away what a student computes
+HOW_TO_READ = (
+    "Top to bottom is the forward pass. Under each block stands its gradient .g; read those from bottom to top: "
+    "that is the backward pass."
+)
 SIGNS = ("@", "+", "-", "*", "/", "**", ",", ">", "<")
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """What a handout leaves for the student to fill in: gradients by name.
+
+    What depends on a blank shows nothing until it is filled in. ``checked``: a verdict stands beside each blank.
+    For pencil and paper: ``working``, so many rows of free space follow a section with blanks, and ``height``, that of
+    the rows of blanks in points. ``answered``: the answers stand in the same places.
+    """
+
+    keys: tuple[str, ...] = ()
+    checked: bool = False
+    working: int = 0
+    height: float = 0.0
+    answered: bool = False
+
+    def withheld(self, program: Program) -> dict[str, list[str]]:
+        """The gradients that wait for blanks, each with the operands that must be there first."""
+        waiting: dict[str, list[str]] = {}
+        for line in () if self.answered else program.backward:
+            needs = [key for key in line.operands if key in self.keys or key in waiting]
+            if needs and line.target not in self.keys:
+                waiting[line.target] = needs
+        return waiting
+
+    def on_the_way(self, program: Program) -> set[str]:
+        """The steps that lead to a blank and nowhere else: they are not shown."""
+        hidden: set[str] = set()
+        for line in () if self.answered else reversed(program.backward):
+            readers = {other.target for other in program.backward if line.target in other.operands}
+            if line.target not in self.keys and line.target.rpartition("_")[0] in self.keys:
+                if readers <= hidden.union(self.keys):
+                    hidden.add(line.target)
+        return hidden
 
 
 @dataclass(frozen=True)
 class Drawn:
     """One block of the drawing: the tensor or gradient it shows, where, and what it is there for.
 
-    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section)
-    or ``turned`` (the same numbers with rows and columns exchanged).
+    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section),
+    ``turned`` (the same numbers with rows and columns exchanged), ``blank`` (to be filled in) or ``check`` (the
+    verdict beside a blank).
     """
 
     key: str
@@ -55,20 +95,23 @@ class Drawn:
 class Drawing:
     """The sheet while it is laid out, and where every tensor and gradient stands.
 
-    ``settings`` says where the numbers to play with stand on the Lesson sheet.
+    ``settings`` says where the numbers to play with stand on the Lesson sheet, ``blanks`` what is left out,
+    ``number_format`` how computed numbers are shown where that must not depend on them.
     """
 
     sheet: Sheet = field(default_factory=lambda: Sheet(NAME))
     drawn: list[Drawn] = field(default_factory=list)
     lying: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Placement] = field(default_factory=dict)
+    blanks: Blanks = Blanks()
+    number_format: str = ""
 
     @property
     def places(self) -> dict[str, list[Placement]]:
         """By tensor, its own block first, then its turned copy."""
         book: dict[str, list[Placement]] = {}
         for item in self.drawn:
-            if item.purpose in ("given", "line"):
+            if item.purpose in ("given", "line", "blank"):
                 book[item.key] = [item.place]
         for item in self.drawn:
             if item.purpose == "turned":
@@ -84,16 +127,18 @@ class Drawing:
         return book
 
 
-def draw(lesson: Lesson, settings: Mapping[str, Placement]) -> Drawing:
+def draw(
+    lesson: Lesson, settings: Mapping[str, Placement], blanks: Blanks | None = None, number_format: str = ""
+) -> Drawing:
     """Where everything stands. Copies that range formulas need are added until every formula can be written."""
     program = lesson.program
     lying = lie(program)
     turned: set[str] = set()
     while True:
-        drawing = _Layout(lesson, lying, turned).draw()
+        drawing = _Layout(lesson, lying, turned, blanks or Blanks()).draw()
         wanted = _unaligned(program, drawing)
         if wanted is None:
-            drawing.settings = settings
+            drawing.settings, drawing.number_format = settings, number_format
             return drawing
         turned.add(wanted)
 
@@ -101,7 +146,7 @@ def draw(lesson: Lesson, settings: Mapping[str, Placement]) -> Drawing:
 def _unaligned(program: Program, drawing: Drawing) -> str | None:
     """A tensor that must also be shown turned before every line can be written; None when all can."""
     for item in drawing.drawn:
-        if item.line is None:
+        if item.line is None or item.purpose != "line":
             continue
         cells = program.cells[item.key]
         printer = Printer(drawing.book(item.step))
@@ -135,16 +180,20 @@ def _to_turn(error: Unaligned, drawing: Drawing, item: Drawn) -> str:
 class _Layout:
     """Puts the blocks of each section side by side, their gradients underneath, section below section."""
 
-    def __init__(self, lesson: Lesson, lying: Mapping[str, str], turned: set[str]):
+    def __init__(self, lesson: Lesson, lying: Mapping[str, str], turned: set[str], blanks: Blanks):
         self.lesson = lesson
         self.program = lesson.program
         self.lying = lying
         self.turned = turned
-        self.result = Drawing(lying=lying)
+        self.blanks = blanks
+        self.result = Drawing(lying=lying, blanks=blanks)
         self.row = FIRST_ROW
         self.shown: set[str] = set()
         self.backward: dict[str, list[Line]] = {}
+        hidden = blanks.on_the_way(self.program)
         for line in self.program.backward:
+            if line.target in hidden:
+                continue
             self.backward.setdefault(line.target.split(".")[0], []).append(line)
 
     def draw(self) -> Drawing:
@@ -163,6 +212,10 @@ class _Layout:
         bottom = self.row + 2
         for line in self._lines(step):
             bottom = self._line_of_slots(line, step, bottom) + 1
+        if any(item.key in self.blanks.keys and item.step == step.number for item in self.result.drawn):
+            if self.blanks.working and not self.blanks.answered:
+                sheet.label(bottom, FIRST_COLUMN, "working:", "note")
+            bottom += self.blanks.working
         self.row = bottom + 1
 
     def _lines(self, step: Step) -> list[list[tuple[str, int, _Slot]]]:
@@ -219,6 +272,12 @@ class _Layout:
             place = placed(NAME, row, column, part.shape, part.lying, part.turned)
             item = Drawn(part.key, part.purpose, step.number, place, part.line)
             self.result.drawn.append(item)
+            if part.key in self.blanks.keys and self.blanks.height:
+                sheet.heights |= dict.fromkeys(range(row, row + part.rows), self.blanks.height)
+            if part.purpose == "blank" and self.blanks.checked:
+                sheet.label(row - 1, column + part.columns, "right?", "shape_left")
+                beside = placed(NAME, row, column + part.columns, part.shape, part.lying)
+                self.result.drawn.append(Drawn(part.key, "check", step.number, beside))
             if len(part.shape) > 2:
                 for index in panels(part.shape):
                     at, _ = place.cell((*index, 0, 0))
@@ -280,19 +339,20 @@ class _Slot:
             self.values.append(self._turned(name, shape, lying))
         for gradient in gradients:
             key = gradient.target
+            blank = key in layout.blanks.keys and not layout.blanks.answered
             part = _Part(
                 key,
-                "line",
+                "blank" if blank else "line",
                 gradient.shape,
                 layout.lying.get(key, lying),
                 False,
-                wrapped(gradient.text, widest),
+                [f"{key} = ?"] if blank else wrapped(gradient.text, widest),
                 "gradient_line",
                 _origin(program, gradient, name),
                 line=gradient,
             )
             self.gradients.append(part)
-            self.width = max(self.width, part.columns)
+            self.width = max(self.width, part.columns * (2 if blank and layout.blanks.checked else 1))
             if key in layout.turned:
                 self.gradients.append(self._turned(key, gradient.shape, part.lying))
 
@@ -404,7 +464,7 @@ def _children(expression: Expr) -> tuple[Expr, ...]:
             return (operand,)
         case Op(left=left, right=right):
             return left, right
-        case ExcelCall(arguments=arguments):
+        case Call(arguments=arguments):
             return arguments
         case Fold(terms=terms):
             return terms
@@ -435,21 +495,16 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     sheet = drawing.sheet
     roles = {name: tensor.role for name, tensor in lesson.tensors.items()}
     sheet.label(1, FIRST_COLUMN, lesson.title, "title")
-    sheet.label(
-        2,
-        FIRST_COLUMN,
-        "Top to bottom is the forward pass. Under each block stands its gradient .g; read those from bottom to top: "
-        "that is the backward pass.",
-        "subtitle",
-    )
-    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, ["value", "gradient"])
+    sheet.label(2, FIRST_COLUMN, HOW_TO_READ, "subtitle")
+    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, ["value", "gradient", "blank"] if drawing.blanks.keys else ["value", "gradient"])
     loss = lesson.program.loss
     sheet.label(
         4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
     )
+    waiting = drawing.blanks.withheld(lesson.program)
     for item in drawing.drawn:
-        for block in _blocks(lesson, drawing, item, values[item.key], roles):
-            sheet.blocks.append(block)
+        if item.purpose != "check":  # those are made by the sheet that judges
+            sheet.blocks += _blocks(lesson, drawing, item, values[item.key], roles, waiting)
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
     last = max(sheet.last_column, 14)
     for label in [label for label in sheet.labels if label.style == "bar_number"]:
@@ -461,9 +516,9 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     return sheet
 
 
-def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, roles) -> list[Block]:
+def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, roles, waiting) -> list[Block]:
     place, shape = item.place, item.place.shape
-    style = "gradient" if "." in item.key else roles.get(item.key, "value")
+    style = "answer" if item.key in drawing.blanks.keys else "gradient" if "." in item.key else roles.get(item.key, "value")
     if item.purpose in ("again", "turned") and style in roles.values():
         style = f"{style}_copy"
     if item.line is not None and item.key == lesson.program.loss:
@@ -471,10 +526,46 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, ro
     more = dict(style=style, name=item.key)
     if item.purpose == "given":
         return input_blocks(place, value, **more)
+    if item.purpose == "blank":
+        return blank_blocks(place, value, item.key)
     cells = lesson.program.cells[item.key] if item.line else CellArray.named(item.key, shape)
+    if drawing.number_format:
+        more["number_format"] = drawing.number_format
+    needs = waiting.get(item.key, [])
+    if item.purpose == "turned" and item.key in drawing.blanks.keys and not drawing.blanks.answered:
+        needs = [item.key]
+    elif item.line is None:
+        needs = []
+    if needs:
+        cells = _once_filled(cells, needs, lesson.program)
+        value = np.full(value.shape, "", dtype=object)
+    elif item.key in waiting:  # a copy of what waits itself
+        value = np.full(value.shape, "", dtype=object)
     book = drawing.book(item.step) if item.line else drawing.places
     what = item.line.text if item.line else item.key
     return formula_blocks(cells, place, book, value, what, turned=item.purpose == "turned", **more)
+
+
+def _once_filled(cells: CellArray, needs: Sequence[str], program: Program) -> CellArray:
+    """The cells, or an empty text as long as some number is missing in the blocks that they need."""
+    counted = [Call("COUNT", (Whole(key),)) for key in needs]
+    every = sum(int(np.prod(program.shapes[key], dtype=int)) for key in needs)
+    there: Expr = counted[0]
+    for count in counted[1:]:
+        there = Op("+", there, count)
+    test = Op("=", there, Num(every))
+    return CellArray(cells.shape, lambda index: Call("IF", (test, cells.element(index), Text(""))), cells.uniform)
+
+
+def blank_blocks(place: Placement, value: np.ndarray, key: str) -> list[Block]:
+    """Empty cells for the student, a block a 2-D panel; they expect nothing, whatever the right numbers are."""
+    blocks = []
+    for number, _, grid, row, column in _panels(place, value, False):
+        nothing = np.full(grid.shape, "", dtype=object)
+        cells = [[None] * grid.shape[1] for _ in range(grid.shape[0])]
+        more = dict(panel=number, number_format=BLANK_FORMAT)
+        blocks.append(Block(row, column, cells, "blank", "blank", nothing, name=key, **more))
+    return blocks
 
 
 def input_blocks(place: Placement, value: np.ndarray, **more) -> list[Block]:
@@ -538,6 +629,7 @@ WORDS = {
     "value": "value",
     "gradient": "gradient",
     "nudge": "nudge",
+    "blank": "yours",
 }
 
 
@@ -545,5 +637,6 @@ def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[
     """The colours in use, each with its word."""
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
-        sheet.label(row, column + k, WORDS[role], f"legend_{role}")
-    sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")
+        sheet.label(row, column + k, WORDS[role], "blank" if role == "blank" else f"legend_{role}")
+    if "blank" not in shown:
+        sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")

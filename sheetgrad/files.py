@@ -1,0 +1,45 @@
+"""Files that are whole, or not there at all: written beside their target and renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class TargetError(ValueError):
+    """A place where no file can or may be written; the message says why and what to do."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write, beside ``path``; it takes the place of ``path`` when the block ends well, and is taken away
+    when it does not. Folders on the way are made. Raises :class:`TargetError` when the target cannot be written."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(beside)
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file at ``path`` with these bytes, or :class:`TargetError` and the file that was there before."""
+    with whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

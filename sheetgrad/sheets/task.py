@@ -1,0 +1,87 @@
+"""The Lesson sheet of a handout: whose it is, the question, what to fill in, and how much of it is right so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from sheetgrad.cells import Call, Text, Whole, shape_text
+from sheetgrad.formulas import Area, Placement
+from sheetgrad.layout import Sheet, address
+from sheetgrad.lesson import Lesson
+from sheetgrad.sheets import check, gradients, nudge
+from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
+from sheetgrad.sheets.passes import joined
+
+PRACTICE = """
+Type a formula into every cell with a blue border. The sign beside it says at once whether it is right: … while the cell is empty, ✓ or ✗ when it holds a number. The check knows no rule; it nudges the number and watches the loss.
+"""
+EXAM = """
+Type a formula into every cell with a blue border.
+"""
+MARKED = """
+Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
+"""
+
+
+def build(lesson: Lesson, drawing: gradients.Drawing, verdicts: Sequence[Area], name: str, mark: str) -> Sheet:
+    """The sheet; ``name`` and ``mark`` are the student's name and id, ``verdicts`` stand on the Check sheet."""
+    sheet = Sheet(NAME, one_page=True)
+    blanks = drawing.blanks
+    sheet.label(1, TEXT_COLUMN, lesson.title, "title")
+    for row, word, text in ((2, "name", name), (3, "id", mark)):
+        sheet.label(row, TEXT_COLUMN, word, "setting_name")
+        sheet.label(row, TEXT_COLUMN + 1, text, "text_line")
+    sheet.label(5, TEXT_COLUMN, lesson.question, "question", span=SPAN)
+    sheet.heights[5] = 20 * math.ceil(len(lesson.question) / 70)
+    if blanks.checked:
+        _score(sheet, verdicts)
+    row = 9
+    for text in (lesson.exercise.text, PRACTICE if blanks.checked else EXAM, MARKED):
+        for paragraph in filter(None, (" ".join(part.split()) for part in text.split("\n\n"))):
+            sheet.label(row, TEXT_COLUMN, paragraph, "text", span=SPAN)
+            sheet.heights[row] = LINE * math.ceil(len(paragraph) / CHARACTERS) + 6
+            row += 1
+    row = _to_fill_in(sheet, drawing, row + 1)
+    sheet.label(row, TEXT_COLUMN, "The colours", "heading")
+    roles = {tensor.role for tensor in lesson.tensors.values()}
+    gradients.legend(sheet, row + 1, TEXT_COLUMN, roles, ["value", "gradient", "blank"])
+    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}
+    return sheet
+
+
+def print_heading(sheet: Sheet, lesson: Lesson, name: str, mark: str, answered: bool) -> None:
+    """What stands at the top of a printed Gradients sheet instead of how to read it, and on each of its pages."""
+    blank = ", ".join(lesson.exercise.blank)
+    text = f"The answers: {blank}." if answered else f"Fill in the boxes: {blank}."
+    lines = [label for label in sheet.labels if label.row == 2]
+    sheet.labels = [label for label in sheet.labels if label not in lines]
+    sheet.label(2, TEXT_COLUMN, f"{lesson.question} {text}", "subtitle")
+    sheet.heading = (f"Answers: {name}" if answered else name, mark)
+
+
+def _to_fill_in(sheet: Sheet, drawing: gradients.Drawing, row: int) -> int:
+    sheet.label(row, TEXT_COLUMN, "To fill in", "heading")
+    blanks = [item for item in drawing.drawn if item.purpose == "blank"]
+    for item in blanks:
+        row += 1
+        corner = address(*item.place.cell((0,) * len(item.place.shape)))
+        sheet.label(row, TEXT_COLUMN, item.key, "link", link=gradients.NAME, cell=corner)
+        cells = int(np.prod(item.place.shape, dtype=int))
+        shape = f"{shape_text(item.place.shape)}: " if len(item.place.shape) > 1 else ""
+        many = f"{shape}{cells} cell{'s' * (cells > 1)} on the sheet {gradients.NAME}, from {corner}"
+        sheet.label(row, TEXT_COLUMN + 1, many, "text_line")
+    return row + 2
+
+
+def _score(sheet: Sheet, verdicts: Sequence[Area]) -> None:
+    """How many blanks are right, live: counted over the Check sheet, from its first heading to its last verdict."""
+    total = sum((area.bottom - area.top + 1) * (area.right - area.left + 1) for area in verdicts)
+    left, bottom = min(area.left for area in verdicts), max(area.bottom for area in verdicts)
+    shape = bottom - check.TOP + 1, max(area.right for area in verdicts) - left + 1
+    table = Placement(check.NAME, check.TOP, left, shape, ((1, 0), (0, 1)))
+    counted = Call("COUNTIF", (Whole("verdicts"), Text(nudge.AGREE)))
+    sentence, shown = f" of {total} cells are right", f"0 of {total} cells are right"
+    sheet.formula(7, TEXT_COLUMN, joined(counted, sentence), {"verdicts": [table]}, shown, "live_verdict")
