@@ -6,9 +6,14 @@ files from elsewhere, or hold one cell in the last row of a sheet so that its re
 
 from __future__ import annotations
 
+import posixpath
 import re
 import zipfile
+from html import unescape
 from pathlib import Path
+from typing import IO
+
+from lxml import etree
 
 LARGEST_FILE = 50_000_000  # bytes of the file
 LARGEST_UNPACKED = 500_000_000  # bytes of all its parts
@@ -25,6 +30,7 @@ HYPERLINK = re.compile(rb"relationships/hyperlink[\"']", re.I)
 FETCHES = re.compile(
     rb"<f\b[^>]*>[^<]*\b(WEBSERVICE|DDE|CALL|REGISTER(?:\.ID)?|EXEC|IMPORT(?:DATA|XML|HTML|FEED|RANGE))\s*\(", re.I
 )
+FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f\b[^>]*>([^<]*)</f>')
 HEAD = 4_096  # bytes of a part in which a declaration must stand, if there is one
 
 
@@ -89,3 +95,23 @@ def _check_xml(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> N
             if found:
                 name = found[1].decode("ascii").upper()
                 raise UnsafeFileError(f"{path}: {part.filename} calls {name}, which reaches outside the file")
+
+
+def formula_texts(file: IO[bytes]) -> dict[str, dict[str, str]]:
+    """The formulas of a workbook that :func:`check_package` has passed, as they stand in it: {sheet: {"B6": "F6*2"}}.
+
+    Fast, and not complete: a formula that shares the text of its neighbour is left out. Raises what ``zipfile`` and
+    ``lxml`` raise, or ``KeyError``, for a file that is not put together as usual.
+    """
+    with zipfile.ZipFile(file) as archive:
+        book = etree.fromstring(archive.read("xl/workbook.xml"))
+        links = etree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+        targets = {link.get("Id"): link.get("Target") for link in links}
+        found = {}
+        for sheet in book.iterfind("{*}sheets/{*}sheet"):
+            target = next(targets[value] for name, value in sheet.items() if name.endswith("}id"))
+            text = archive.read(posixpath.normpath(posixpath.join("/xl", target)).lstrip("/"))
+            found[sheet.get("name")] = {
+                match[1].decode(): unescape(match[2].decode("utf-8", "replace")) for match in FORMULA.finditer(text)
+            }
+        return found

@@ -156,5 +156,3 @@ def make_one(course: str, mark: str, name: str, numbers: Sequence[float]) -> tup
 def _paths(folder: Path, one: Given) -> tuple[Path, Path]:
     name = f"{one.student.mark}.xlsx"
     return folder / name, folder / KEYS / name
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -112,7 +112,10 @@ class Workshop:
 
     @cached_property
     def handouts(self) -> Stencil:
-        table = {"format": FORMAT, "handout": {"lesson": self.lesson.name, "class": self.course.digest, "student": MARK}}
+        table = {
+            "format": FORMAT,
+            "handout": {"lesson": self.lesson.name, "class": self.course.digest, "student": MARK},
+        }
         return _stencil(self.handout_plan, table, self.inputs)
 
     @cached_property
@@ -143,10 +146,10 @@ class Workshop:
             raise ProofError(f"{mark}: {error}") from None
 
     def _handout(self, numbers, right, words) -> bytes:
-        given = _changes(self.inputs, numbers)
+        given = changes_to(self.inputs, numbers)
         values = self.handouts.values(given)
         if self.course.checked:
-            answers = _changes(self.blanks, right)
+            answers = changes_to(self.blanks, right)
             before = self.handouts.engine.change(answers)
             judged = self.handouts.engine.values({check.NAME: self._checks})
             self.handouts.engine.restore(before)
@@ -166,7 +169,7 @@ class Workshop:
         ]
 
     def _key(self, numbers, right, words) -> bytes:
-        given = _changes(self._key_inputs, numbers)
+        given = changes_to(self._key_inputs, numbers)
         values = self.keys.values(given)
         for (sheet, cell), (key, index) in self._proven.items():
             found, expected = values[sheet][cell], float(right[key][index])
@@ -184,7 +187,7 @@ class Workshop:
             inputs = _cells(plan, "input", self.lesson)
             self._printed[large, answered] = _stencil(plan, {"format": FORMAT}, inputs), inputs
         stencil, inputs = self._printed[large, answered]
-        given = _changes(inputs, self.tensors(flat))
+        given = changes_to(inputs, self.tensors(flat))
         return stencil.fill(given, stencil.values(given), words)
 
     @cached_property
@@ -222,12 +225,20 @@ def _cells(plan: Plan, kind: str, lesson: Lesson) -> Cells:
     return found
 
 
-def _changes(cells: Cells, values: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+def changes_to(cells: Cells, values: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """What to set so that these cells hold these numbers."""
     changes: dict[str, dict[str, float]] = {}
     for (sheet, cell), (name, index) in cells.items():
         changes.setdefault(sheet, {})[cell] = float(values[name][index])
     return changes
+
+
+def by_sheet(cells: Collection[Cell]) -> dict[str, list[str]]:
+    """The cells sheet by sheet, as engines ask for them."""
+    found: dict[str, list[str]] = {}
+    for sheet, cell in cells:
+        found.setdefault(sheet, []).append(cell)
+    return found
 
 
 def _stencil(plan: Plan, table: dict, inputs: Cells) -> Stencil:
@@ -241,7 +252,5 @@ def _stencil(plan: Plan, table: dict, inputs: Cells) -> Stencil:
         if not report.ok:
             wrong = [*map(str, report.mismatches), *report.disagreeing]
             raise ProofError(f"{plan.title}: {wrong[0]}")
-        cells: dict[str, list[str]] = {}
-        for sheet, cell in inputs:
-            cells.setdefault(sheet, []).append(cell)
-        return Stencil(path.read_bytes(), [sheet.name for sheet in plan.sheets], cells, (NAME, MARK))
+        names = [sheet.name for sheet in plan.sheets]
+        return Stencil(path.read_bytes(), names, by_sheet(inputs), (NAME, MARK))

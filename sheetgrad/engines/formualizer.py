@@ -63,7 +63,6 @@ class OpenWorkbook:
     def __init__(self, data: bytes) -> None:
         self._book = formualizer.load_workbook_bytes(data)
         self._book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
-        self._book.evaluate_all()
         self.sheets: list[str] = self._book.sheet_names
 
     def change(self, changes: Changes | None) -> list[tuple[tuple[str, int, int], str | None, object]]:
@@ -85,9 +84,17 @@ class OpenWorkbook:
         self._book.evaluate_all()
         get = self._book.get_value
         return {
-            sheet: {cell: _value(get(sheet, *cell_position(cell))) for cell in cells}
-            for sheet, cells in wanted.items()
+            sheet: {cell: _value(get(sheet, *cell_position(cell))) for cell in cells} for sheet, cells in wanted.items()
         }
+
+    def values_of_few(self, wanted: Wanted) -> Values:
+        """The same, computing only what these cells depend on: faster for few cells of a large workbook."""
+        cells = [(sheet, cell, *cell_position(cell)) for sheet, cells in wanted.items() for cell in cells]
+        found = self._book.evaluate_cells([(sheet, row, column) for sheet, _, row, column in cells])
+        values: Values = {sheet: {} for sheet in wanted}
+        for (sheet, cell, *_), value in zip(cells, found, strict=True):
+            values[sheet][cell] = _value(value)
+        return values
 
     def formula(self, sheet: str, cell: str) -> str | None:
         """The formula of a cell as the engine writes it: the same however an application spells it."""

@@ -55,7 +55,9 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
         row = _section(lesson, drawing, sheet, places, name, values, row, across) + 2
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
-        raise PlanError(f"{NAME}: {last} columns, at most {MOST_SHEET_COLUMNS}; leave fewer numbers blank, or no checks")
+        raise PlanError(
+            f"{NAME}: {last} columns, at most {MOST_SHEET_COLUMNS}; leave fewer numbers blank, or no checks"
+        )
     sheet.widths = {1: 3.5, 2: 15.0} | {k: COLUMN_WIDTH if across else 12.5 for k in range(3, last + 1)}
     sheet.widths |= {k: 14.0 for k in range(3, 2 + VISIBLE)} if across else {}
     if across:

@@ -496,7 +496,13 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     roles = {name: tensor.role for name, tensor in lesson.tensors.items()}
     sheet.label(1, FIRST_COLUMN, lesson.title, "title")
     sheet.label(2, FIRST_COLUMN, HOW_TO_READ, "subtitle")
-    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, ["value", "gradient", "blank"] if drawing.blanks.keys else ["value", "gradient"])
+    legend(
+        sheet,
+        3,
+        FIRST_COLUMN,
+        {*roles.values()},
+        ["value", "gradient", "blank"] if drawing.blanks.keys else ["value", "gradient"],
+    )
     loss = lesson.program.loss
     sheet.label(
         4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
@@ -518,7 +524,9 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, value: np.ndarray, roles, waiting) -> list[Block]:
     place, shape = item.place, item.place.shape
-    style = "answer" if item.key in drawing.blanks.keys else "gradient" if "." in item.key else roles.get(item.key, "value")
+    style = (
+        "answer" if item.key in drawing.blanks.keys else "gradient" if "." in item.key else roles.get(item.key, "value")
+    )
     if item.purpose in ("again", "turned") and style in roles.values():
         style = f"{style}_copy"
     if item.line is not None and item.key == lesson.program.loss:

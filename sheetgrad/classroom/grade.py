@@ -1,0 +1,399 @@
+"""Marks a whole class: finds whose file is whose, has each marked, and writes the report.
+
+What is marked is noted at once in a journal beside the report; an interrupted run goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sheetgrad.classroom.feedback import write_feedback
+from sheetgrad.classroom.handout import Given, HandoutError, Record
+from sheetgrad.classroom.marking import EMPTY, TYPED, Marked, digest, examiner, mark_one
+from sheetgrad.classroom.roster import OURS
+from sheetgrad.classroom.workers import each
+from sheetgrad.files import TargetError, whole, write_whole
+from sheetgrad.formulas import element_name
+from sheetgrad.verify import WorkbookError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".xlsx", ".xlsm")
+LARGEST_SUBMISSION = 20_000_000  # bytes
+MOST_FILES = 200_000
+MOST_NAMED = 3  # cells or students in a flag
+ALIKE = 4  # a way of writing that more students share is common; so is that of more than this part of the class:
+COMMON = 0.05
+WORTH_COMPARING = 8  # characters: shorter formulas leave no choice
+REFERENCE = r"(?:[A-Z]{1,3}[0-9]{1,7}(?::[A-Z]{1,3}[0-9]{1,7})?)"
+PLAIN = re.compile(
+    rf"[-+]?{REFERENCE}(?:[-+*/]{REFERENCE})*"
+    rf"|(?:SUM|SUMPRODUCT|AVERAGE)\({REFERENCE}(?:[,*]{REFERENCE})*\)"
+    rf"|{REFERENCE}\*\({REFERENCE}>0\)|IF\({REFERENCE}>0,{REFERENCE},0\)"
+    rf"|(?:INDEX\()?MMULT\((?:TRANSPOSE\({REFERENCE}\)|{REFERENCE}),{REFERENCE}\)(?:,[0-9]+,[0-9]+\))?"
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A file, and whose it is taken to be: the student that it is named after, or that it says it is of."""
+
+    path: Path
+    mark: str
+    renamed: bool = False
+
+
+@dataclass
+class Row:
+    """One line of the report. ``file`` is empty where nothing was handed in, ``student`` None for a stray file."""
+
+    mark: str
+    given: Given | None
+    file: str = ""
+    marked: Marked = field(default_factory=Marked)
+    flags: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        if self.marked.problem:
+            return self.marked.problem
+        return "marked" if self.marked.answers else "missing"
+
+
+# -- whose file is whose -----------------------------------------------------------------------------------------
+
+
+def find_files(folder: Path, own: bool) -> list[Path]:
+    """What may be submissions: all files below ``folder``, or, in the handout's ``own`` folder, its workbooks alone."""
+    if not folder.is_dir():
+        raise HandoutError(f"{folder}: no such folder; expected the one with the submissions")
+    found = []
+    for path in sorted(folder.iterdir() if own else folder.rglob("*")):
+        hidden = path.name.startswith((".", "~$"))
+        ours = own and (path.suffix.lower() not in ENDINGS or path.stem.lower() in OURS)
+        if path.is_file() and not hidden and not ours:
+            found.append(path)
+            if len(found) > MOST_FILES:
+                raise HandoutError(f"{folder}: more than {MOST_FILES:,} files")
+    return found
+
+
+def assign(
+    record: Record, files: Sequence[Path], jobs: int | None = None, scheduler: str | None = None
+) -> tuple[list[Submission], list[Row]]:
+    """Each student's file, and a row for every file that is nobody's.
+
+    A file is that of the student whose id it is named by. One with another name is that of the student whose handout
+    it says it is. Of several for one student, the one with the right name counts, or else the newest.
+    """
+    by_name = {mark.lower(): mark for mark in record.given}
+    claims: dict[str, list[Submission]] = defaultdict(list)
+    stray: list[Row] = []
+    strangers = []
+    for path in files:
+        mark = by_name.get(path.stem.strip().lower())
+        if mark and path.suffix.lower() in ENDINGS:
+            claims[mark].append(Submission(path, mark))
+        elif path.suffix.lower() in ENDINGS:
+            strangers.append(path)
+        else:
+            stray.append(Row("", None, str(path), Marked(problem="not a workbook (.xlsx); nobody's")))
+    read = ((record.course.text, None, data, str(path)) for path in strangers for data in [_read(path)] if data)
+    asked = {task[3]: said for task, said in each(_whose, read, jobs, scheduler)} if strangers else {}
+    for path in strangers:
+        said = asked.get(str(path))
+        marked = Marked.from_dict(said) if isinstance(said, dict) else Marked(problem=f"cannot be read: {said}")
+        mark = by_name.get(marked.carried.lower())
+        if mark:
+            claims[mark].append(Submission(path, mark, renamed=True))
+        else:
+            problem = marked.problem or "nobody's: named after no student, and it does not say whose it is"
+            stray.append(Row("", None, str(path), Marked(problem=problem)))
+    chosen = []
+    for mark, several in claims.items():
+        several.sort(key=lambda one: (one.renamed, -one.path.stat().st_mtime))
+        chosen.append(several[0])
+        for other in several[1:]:
+            stray.append(
+                Row(
+                    mark,
+                    record.given[mark],
+                    str(other.path),
+                    Marked(problem=f"not marked: {several[0].path.name} counts"),
+                )
+            )
+    order = {mark: k for k, mark in enumerate(record.given)}
+    return sorted(chosen, key=lambda one: order[one.mark]), stray
+
+
+def _read(path: Path) -> bytes | None:
+    """The bytes of a file that is not too large; None when it cannot be read."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= LARGEST_SUBMISSION else None
+    except OSError:
+        return None
+
+
+def _whose(course: str, numbers: None, data: bytes, name: str) -> dict:
+    return mark_one(course, None, data)
+
+
+# -- marking -----------------------------------------------------------------------------------------------------
+
+
+def journal_path(report: Path) -> Path:
+    """Where the journal of a report stands while it is not finished."""
+    return report.with_name(f".{report.stem}.journal")
+
+
+class Journal:
+    """What is marked already: a line of JSON each, written at once. A line that was cut off is done again."""
+
+    def __init__(self, path: Path, record: Record):
+        self.path = path
+        self.done: dict[tuple[str, str], dict] = {}
+        self.course = record.course.digest
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                    if entry["course"] == self.course:
+                        self.done[entry["student"], entry["sha256"]] = entry["marked"]
+                except (ValueError, KeyError, TypeError):
+                    continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = open(path, "a", encoding="utf-8")
+            self.file.write("\n")  # after a line that was cut off
+        except OSError as error:
+            raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+    def add(self, mark: str, sha256: str, marked: dict) -> None:
+        entry = {"course": self.course, "student": mark, "sha256": sha256, "marked": marked}
+        self.file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self.file.flush()
+
+    def close(self, finished: bool) -> None:
+        self.file.close()
+        if finished:
+            self.path.unlink(missing_ok=True)
+
+
+def mark_class(
+    record: Record,
+    submissions: Sequence[Submission],
+    journal: Journal,
+    feedback: Path | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+) -> Iterator[Row]:
+    """A row for every submission, as it is done. With ``feedback``, writes ``feedback/ID.xlsx`` for each as well."""
+
+    def tasks() -> Iterator[tuple]:
+        for one in submissions:
+            data = _read(one.path)
+            if data is None:
+                unreadable.append(one)
+                continue
+            sha256 = hashlib.sha256(data).hexdigest()
+            if (one.mark, sha256) in journal.done and (feedback is None or _target(feedback, one).exists()):
+                known.append((one, journal.done[one.mark, sha256]))
+                continue
+            given = record.given[one.mark]
+            title = f"{given.student.name or one.mark} ({one.mark}): {record.course.lesson.title}"
+            yield record.course.text, given.numbers, data, title if feedback else "", sha256, one
+
+    unreadable: list[Submission] = []
+    known: list[tuple[Submission, dict]] = []
+    for (*_, sha256, one), result in each(_mark_one, tasks(), jobs, scheduler):
+        if isinstance(result, Exception):
+            marked, copy = Marked(problem=f"not marked: {result}").as_dict(), None
+        else:
+            marked, copy = result
+        if feedback is not None and copy is not None:
+            write_whole(_target(feedback, one), copy)
+        journal.add(one.mark, sha256, marked)
+        yield _row(record, one, marked)
+    for one, marked in known:
+        yield _row(record, one, marked)
+    for one in unreadable:
+        size = one.path.stat().st_size if one.path.exists() else 0
+        reason = f"{size:,} bytes, at most {LARGEST_SUBMISSION:,}" if size > LARGEST_SUBMISSION else "cannot be opened"
+        yield _row(record, one, Marked(problem=f"cannot be read: {reason}").as_dict())
+
+
+def _mark_one(course: str, numbers: Sequence[float], data: bytes, title: str, sha256: str, one: Submission):
+    """What a worker does: the marks, and the feedback where it has a ``title``."""
+    table = mark_one(course, numbers, data)
+    if not title or table["problem"]:
+        return table, None
+    try:
+        return table, write_feedback(data, Marked.from_dict(table), examiner(course).shop.blanks, title)
+    except WorkbookError:
+        return table, None
+
+
+def _target(feedback: Path, one: Submission) -> Path:
+    return feedback / f"{one.mark}.xlsx"
+
+
+def _row(record: Record, one: Submission, table: Mapping) -> Row:
+    row = Row(one.mark, record.given[one.mark], str(one.path), Marked.from_dict(table))
+    if one.renamed:
+        row.flags.append("renamed")
+    return row
+
+
+# -- looking at the class as a whole --------------------------------------------------------------------------------
+
+
+def report_rows(record: Record, rows: Iterable[Row], stray: Sequence[Row]) -> list[Row]:
+    """A row for every student in the order of the roster, then the stray files; with their flags."""
+    found = {row.mark: row for row in rows}
+    owners = {digest(one.numbers): mark for mark, one in record.given.items()}
+    every = [found.get(mark) or Row(mark, one) for mark, one in record.given.items()]
+    for row in every:
+        if row.file and not row.marked.problem:
+            _look_at(row, owners)
+    _alike([row for row in every if row.marked.answers])
+    return [*every, *stray]
+
+
+def _look_at(row: Row, owners: Mapping[str, str]) -> None:
+    marked = row.marked
+    by_numbers = owners.get(marked.numbers)
+    others = {name for name in (marked.carried, by_numbers) if name and name.lower() != row.mark.lower()}
+    if others:
+        marked.problem, marked.answers = f"wrong student's file: that of {', '.join(sorted(others))}", {}
+        return
+    if by_numbers is None:
+        row.flags.append("inputs changed")
+    if not marked.carried:
+        row.flags.append("does not say whose it is")
+    if marked.changed:
+        named = ", ".join(marked.changed[:MOST_NAMED]) + (" …" if len(marked.changed) > MOST_NAMED else "")
+        row.flags.append(f"formula elsewhere changed: {named}")
+    typed = [name for name, answer in marked.answers.items() if answer.verdict == TYPED]
+    if typed:
+        row.flags.append(f"hard-coded: {', '.join(typed[:MOST_NAMED])}" + (" …" if len(typed) > MOST_NAMED else ""))
+    looked = [name for name, answer in marked.answers.items() if "check!" in answer.formula.lower()]
+    if looked:
+        row.flags.append(f"uses the nudges: {', '.join(looked[:MOST_NAMED])}")
+    if all(answer.verdict == EMPTY for answer in marked.answers.values()):
+        row.flags.append("nothing filled in")
+
+
+def _alike(rows: Sequence[Row]) -> None:
+    """Flags those whose formulas are the same, text for text, where the exercise leaves a choice.
+
+    The same texts in all blanks are no sign by themselves: there are few good ways to write a sum of products. Among them
+    must be one that is not common: longer than a mere reference, and written so by no more than a handful of the class.
+    """
+    texts: dict[tuple[str, str], int] = defaultdict(int)
+    groups: dict[tuple[tuple[str, str], ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        written = tuple((name, answer.formula) for name, answer in row.marked.answers.items() if answer.formula)
+        for one in written:
+            texts[one] += 1
+        if written:
+            groups[written].append(row)
+    common = max(ALIKE, COMMON * len(rows))
+    for written, group in groups.items():
+        if len(group) < 2 or len(group) > common:
+            continue
+        own = [text for name, text in written if texts[name, text] <= common and not _forced(text)]
+        if own:
+            for row in group:
+                others = [other.mark for other in group if other is not row]
+                named = ", ".join(others[:MOST_NAMED]) + (" …" if len(others) > MOST_NAMED else "")
+                row.flags.append(f"same formulas as {named}")
+
+
+def _forced(text: str) -> bool:
+    """Whether a formula is what anyone would type: a reference, a plain sum of products, or one function of ranges."""
+    plain = text.lstrip("=").replace("$", "").upper()
+    return len(plain) < WORTH_COMPARING or PLAIN.fullmatch(plain) is not None
+
+
+# -- the report ------------------------------------------------------------------------------------------------------
+
+
+def tables(record: Record, rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
+    """The report as two tables with a row a student: ``Grades`` in numbers, ``Answers`` in words."""
+    import pandas as pd
+
+    shop = examiner(record.course.text).shop
+    names: dict[str, list[str]] = {key: [] for key in record.course.lesson.exercise.blank}
+    for key, index in shop.blanks.values():
+        names[key].append(element_name(key, index))
+    extra = list(dict.fromkeys(key for one in record.given.values() for key in one.student.more))
+    cells = [name for part in names.values() for name in part]
+    grades, answers = [], []
+    for row in rows:
+        student = row.given.student if row.given else None
+        who = {"id": row.mark, "name": student.name if student else ""}
+        who |= {f"{key}": student.more.get(key, "") if student else "" for key in extra}
+        found = row.marked.answers
+        marks = {name: found[name].mark if found else 0 for name in cells}
+        strict = sum(answer.strict for answer in found.values())
+        total = {"total": sum(marks.values()), "of": len(cells), "strict": strict, "status": row.status}
+        per_tensor = {key: sum(marks[name] for name in part) for key, part in names.items()}
+        flags = {"flags": "; ".join(row.flags), "file": row.file}
+        grades.append({**who, **total, **per_tensor, **marks, **flags})
+        said = {name: _said(found[name].verdict, found[name].hint) if found else "" for name in cells}
+        answers.append({**who, **said})
+    return {"Grades": pd.DataFrame(grades), "Answers": pd.DataFrame(answers)}
+
+
+def _said(verdict: str, hint: str) -> str:
+    return verdict if hint in ("", verdict) else f"{verdict}: {hint}"
+
+
+def write_report(found: Mapping[str, pd.DataFrame], target: Path) -> Path:
+    """Writes the report as XLSX at ``target`` and as CSV beside it; gives the path of the CSV.
+
+    Texts stay texts in both: what begins like a formula is not computed by whoever opens the report.
+    """
+    import pandas as pd
+    from openpyxl.styles import Alignment, Font
+    from openpyxl.utils import get_column_letter
+
+    beside = target.with_suffix(".csv")
+    safe = found["Grades"].map(_no_formula)
+    with whole(beside) as temporary:
+        safe.rename(columns=_no_formula).to_csv(temporary, index=False, encoding="utf-8-sig")
+    with whole(target) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as writer:
+        for title, frame in found.items():
+            frame.map(_printable).to_excel(writer, sheet_name=title, index=False, freeze_panes=(1, 2))
+            sheet = writer.sheets[title]
+            for row in sheet.iter_rows():
+                for cell in row:
+                    if cell.data_type == "f":
+                        cell.data_type = "s"
+            for number, column in enumerate(frame.columns, 1):
+                head = sheet.cell(1, number)
+                head.font, head.alignment = Font(bold=True), Alignment(horizontal="left")
+                longest = max([len(str(column)), *(len(str(value)) for value in frame[column].head(200))])
+                sheet.column_dimensions[get_column_letter(number)].width = min(50, longest + 2)
+            sheet.auto_filter.ref = sheet.dimensions
+    return beside
+
+
+def _no_formula(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets the apostrophe that says it is none."""
+    risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+    return f"'{value}" if risky else value
+
+
+def _printable(value: object) -> object:
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    return ILLEGAL_CHARACTERS_RE.sub("�", value) if isinstance(value, str) else value

@@ -1,0 +1,367 @@
+"""Marks one submission by what it does: its inputs are changed, it is recalculated, and every blank is compared with NumPy.
+
+Only what was handed out is trusted: the lesson, the numbers and the places of the blanks come from ``handout.json``, never
+from the submission. A typed number is right once and wrong after; a correct formula in any form is right each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from sheetgrad.autodiff import run_lines
+from sheetgrad.classroom.slips import HINTS, usual_slips
+from sheetgrad.classroom.workers import time_limit
+from sheetgrad.classroom.workshop import Workshop, by_sheet, changes_to, workshop
+from sheetgrad.engines import Changes, EngineError, ErrorValue, Value, Values, Wanted, get_engine, guard
+from sheetgrad.engines.formualizer import OpenWorkbook
+from sheetgrad.formulas import element_name
+from sheetgrad.package import formula_texts
+from sheetgrad.write import CARRIER
+
+TRIALS, MOST_DRAWS = 3, 60  # changed numbers that every submission is tried on; more where slips would not show
+RELATIVE, ABSOLUTE = 1e-6, 1e-9  # how close a cell must come: a student's formula may round in another order
+SECONDS = 60.0  # for one submission
+SECOND_OPINIONS = ("libreoffice", "ironcalc")  # asked, where installed, when the engine does not know a function
+UNKNOWN = ("#NAME?", "#SPILL!", "#CALC!", "#VALUE!", "#N/A", "#NULL!", "#N/IMPL!", "#ERROR!")
+
+ALL = "all values"  # beside the blanks' own, which are called w.g and the like
+RIGHT, FOLLOWED, TYPED, EMPTY, TEXT, ERROR, WRONG = (
+    "right",
+    "follow-through",
+    "typed",
+    "empty",
+    "text",
+    "error",
+    "wrong",
+)
+WORDS = {
+    **HINTS,
+    TYPED: "A number is typed in here. Write a formula: it is tried on other numbers as well.",
+    EMPTY: "Nothing is filled in.",
+    TEXT: "This is a text, not a number. A decimal point, or a comma?",
+    ERROR: "The cell shows an error.",
+    "dollar": "Other cells of this block are right. Do all references of this formula move, or stay ($), as theirs do?",
+    WRONG: "Not right yet. Nudge the number by a little and watch the loss: how fast does it move?",
+}
+
+
+@dataclass
+class Answer:
+    """What became of one blank: ``verdict`` is one of the words above, ``hint`` a key of :data:`WORDS`.
+
+    ``strict``: right by NumPy, whatever the student's other cells say; a mark is also earned by ``follow-through``.
+    """
+
+    verdict: str
+    strict: bool
+    hint: str = ""
+    formula: str = ""
+
+    @property
+    def mark(self) -> int:
+        return int(self.verdict in (RIGHT, FOLLOWED))
+
+
+@dataclass
+class Marked:
+    """What one submission came to. ``problem`` says why it could not be marked; ``answers`` go by ``w.g[1,2]``.
+
+    ``carried`` and ``course`` are the id and the course that the file says it is of, ``numbers`` a digest of the numbers
+    in its input cells, ``changed`` the formulas that are no longer those that were handed out.
+    """
+
+    problem: str = ""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    carried: str = ""
+    course: str = ""
+    numbers: str = ""
+    changed: list[str] = field(default_factory=list)
+    engine: str = ""
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, table: Mapping) -> Marked:
+        answers = {name: Answer(**answer) for name, answer in table["answers"].items()}
+        return cls(**{**table, "answers": answers})
+
+
+def mark_one(course: str, numbers: Sequence[float] | None, data: bytes) -> dict:
+    """Marks the workbook in ``data`` for a student who was given ``numbers``; without numbers, only says whose it is.
+
+    This is what a worker does: it takes and gives plain data, and never raises for what is in the file.
+    """
+    with time_limit(SECONDS):
+        return examiner(course).mark(numbers, data).as_dict()
+
+
+@lru_cache(maxsize=2)
+def examiner(course: str) -> Examiner:
+    """The examiner of the course with this text, made once in every process."""
+    return Examiner(workshop(course))
+
+
+def digest(numbers: Sequence[float]) -> str:
+    """A short name for a list of numbers."""
+    return hashlib.sha256(repr([float(number) for number in numbers]).encode()).hexdigest()[:16]
+
+
+class Examiner:
+    """Knows what the handout looked like, which numbers to try, and what NumPy says on them."""
+
+    def __init__(self, shop: Workshop):
+        self.shop, self.program = shop, shop.lesson.program
+        self.blank = shop.lesson.exercise.blank  # in the order of the backward pass
+        self.texts = formula_texts(io.BytesIO(shop.handouts.first))
+        self.wanted = by_sheet(shop.blanks)
+
+    @cached_property
+    def trials(self) -> list[dict[str, np.ndarray]]:
+        """Everything that NumPy makes of numbers that no student was given. There are more than ``TRIALS`` where fewer
+        would let a slip, or a number that does not move, pass for right."""
+        chosen: list[dict[str, np.ndarray]] = []
+        hidden: dict[tuple, np.ndarray] = {}  # by slip, the cells that no trial so far gives away
+        for k in range(MOST_DRAWS):
+            right = self.shop.variants.draw_with_gradients(self.shop.course.seed, "\0grade", str(k))[1]
+            told = self._told(right, chosen[0] if chosen else right)
+            left = {slip: hidden.get(slip, np.ones_like(cells)) & ~cells for slip, cells in told.items()}
+            news = any((hidden.get(slip, np.ones_like(cells)) & cells).any() for slip, cells in told.items())
+            if len(chosen) < TRIALS or news:
+                chosen.append(right)
+                hidden |= left
+            if len(chosen) >= TRIALS and not any(cells.any() for cells in hidden.values()):
+                break
+        return chosen
+
+    def _told(self, right: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> dict[tuple, np.ndarray]:
+        """For every slip, and for typing in the number of the ``first`` trial: the cells that give it away here."""
+        told = {}
+        for key in self.blank:
+            for slip in usual_slips(self.program, key, right):
+                told[key, slip.name, slip.which] = ~close(slip.values, right[key])
+            told[key, TYPED, 0] = ~close(first[key], right[key])
+        return told
+
+    # -- one submission ---------------------------------------------------------------------------------------------
+
+    def mark(self, numbers: Sequence[float] | None, data: bytes) -> Marked:
+        """See :func:`mark_one`."""
+        with tempfile.TemporaryDirectory(prefix="sheetgrad-") as room:
+            path = Path(room) / "submission.xlsx"
+            path.write_bytes(data)
+            try:
+                with guard("formualizer", path):
+                    book = OpenWorkbook(data)
+                    texts = formula_texts(io.BytesIO(data))
+                    marked = self._whose(book, texts)
+                    if numbers is None or marked.problem:
+                        return marked
+                    own = self.program.run(self.shop.tensors(numbers))
+                    tried = [own, *self.trials]
+                    scenarios = [changes_to(self.shop.inputs, values) for values in tried]
+                    run = partial(_in_memory, book)
+                    found = run(scenarios, self.wanted)
+                    formulas = {
+                        (sheet, cell): texts.get(sheet, {}).get(cell) or book.formula(sheet, cell) or ""
+                        for sheet, cell in self.shop.blanks
+                    }
+                    marked.engine = "formualizer"
+                    unsure = [found[0][sheet][cell] for (sheet, cell), formula in formulas.items() if formula]
+                    if any(isinstance(value, ErrorValue) and value in UNKNOWN for value in unsure):
+                        for name in SECOND_OPINIONS:
+                            try:
+                                other = partial(_with_engine, name, path)
+                                found, run, marked.engine = other(scenarios, self.wanted), other, name
+                                break
+                            except EngineError:
+                                continue
+                    marked.answers = self._judge(tried, found, formulas, run)
+            except EngineError as error:
+                reason = str(error).replace(str(path), "the file").removeprefix("formualizer: ")
+                return Marked(problem=f"cannot be read: {reason.removeprefix('the file: ')}")
+        return marked
+
+    def _whose(self, book: OpenWorkbook, texts: Mapping[str, Mapping[str, str]]) -> Marked:
+        """What the file says of itself, the numbers in it, and which of its formulas were changed."""
+        marked = Marked()
+        carried = book.values_of_few({CARRIER: ["A1"]})[CARRIER]["A1"] if CARRIER in book.sheets else None
+        try:
+            table = json.loads(carried) if isinstance(carried, str) else {}
+            said = table.get("handout", {})
+            marked.course, marked.carried = str(said.get("class", ""))[:40], str(said.get("student", ""))[:200]
+        except (ValueError, AttributeError, RecursionError):
+            table = {}
+        if "lesson" in table:
+            marked.problem = "not a handout but a complete workbook of a lesson, such as an answer key"
+            return marked
+        if marked.course and marked.course != self.shop.course.digest:
+            marked.problem = "file of another lesson or class"
+            return marked
+        missing = [sheet for sheet in (*self.wanted, *by_sheet(self.shop.inputs)) if sheet not in book.sheets]
+        if missing:
+            marked.problem = f"file of another lesson: it has no sheet {missing[0]}"
+            return marked
+        given = book.values_of_few(by_sheet(self.shop.inputs))
+        stand: dict[str, np.ndarray] = {name: np.zeros(shape) for name, shape in self.shop.shapes.items()}
+        for (sheet, cell), (name, index) in self.shop.inputs.items():
+            value = given[sheet][cell]
+            stand[name][index] = value if isinstance(value, float) else np.nan
+        marked.numbers = digest(self.shop.flat(stand))
+        reference = self.shop.handouts.engine
+        for sheet, formulas in self.texts.items():
+            now = texts.get(sheet, {})
+            for cell, text in formulas.items():
+                if now.get(cell) == text:
+                    continue
+                # another application may write the same formula in another way; the engine has one way for all
+                if sheet not in book.sheets or book.formula(sheet, cell) != reference.formula(sheet, cell):
+                    marked.changed.append(f"{sheet}!{cell}")
+        return marked
+
+    # -- judging ----------------------------------------------------------------------------------------------------
+
+    def _judge(self, tried, found, formulas: Mapping[tuple[str, str], str], run: Run) -> dict[str, Answer]:
+        """The answers, tensor by tensor in the order of the backward pass.
+
+        A cell earns a follow-through mark when it is right given the student's own earlier cells, and still is when
+        quite other numbers are put into those: a typed number never follows.
+        """
+        shown = [self._arrays(values) for values in found]
+        expected = [self._given_own(right, own) for right, own in zip(tried, shown, strict=True)]
+        answers: dict[str, Answer] = {}
+        for key in self.blank:
+            places = {index: place for place, (name, index) in self.shop.blanks.items() if name == key}
+            strict = [close(own[key], right[key]) for own, right in zip(shown, tried, strict=True)]
+            followed = [close(own[key], given[key]) for own, given in zip(shown, expected, strict=True)]
+            follows = np.logical_and.reduce(followed) & ~np.logical_and.reduce(strict)
+            if follows.any():
+                follows &= self._probe(key, tried[1], run)
+            slips = None
+            for index, (sheet, cell) in places.items():
+                value, formula = found[0][sheet][cell], formulas[sheet, cell]
+                fully = all(good[index] for good in strict)
+                answer = Answer(WRONG, fully, WRONG, formula[:500])
+                if fully or follows[index]:
+                    answer.verdict, answer.hint = RIGHT if fully else FOLLOWED, ""
+                elif value is None or value == "":
+                    answer.verdict = answer.hint = EMPTY
+                elif isinstance(value, ErrorValue):
+                    answer.verdict = answer.hint = ERROR
+                elif not isinstance(value, float):
+                    answer.verdict = answer.hint = TEXT
+                elif not formula or (
+                    all(own[key][index] == value for own in shown) and (strict[0] | followed[0])[index]
+                ):
+                    answer.verdict = answer.hint = TYPED
+                else:
+                    if slips is None:
+                        slips = self._slips(key, tried, expected)
+                    answer.hint = _recognised(slips, index, [own[key] for own in shown]) or WRONG
+                answers[element_name(key, index)] = answer
+            _compare_neighbours([answers[element_name(key, index)] for index in places])
+        return answers
+
+    def _probe(self, key: str, right: Mapping[str, np.ndarray], run: Run) -> np.ndarray:
+        """Which cells of ``key`` are right when other numbers stand in all other blanks."""
+        generator = np.random.default_rng(0)
+        others = {name: np.round(generator.uniform(0.5, 2, right[name].shape), 2) for name in self.blank if name != key}
+        places = {place: at for place, at in self.shop.blanks.items() if at[0] == key}
+        filled = changes_to({place: at for place, at in self.shop.blanks.items() if at[0] != key}, others)
+        changes = {sheet: dict(cells) for sheet, cells in changes_to(self.shop.inputs, right).items()}
+        for sheet, cells in filled.items():
+            changes.setdefault(sheet, {}).update(cells)
+        values = run([changes], by_sheet(places))[0]
+        expected = self._given_own(right, {**others, key: np.full(right[key].shape, np.nan)})[key]
+        shown = np.full(right[key].shape, np.nan)
+        for (sheet, cell), (_, index) in places.items():
+            if isinstance(values[sheet][cell], float):
+                shown[index] = values[sheet][cell]
+        return close(shown, expected)
+
+    def _arrays(self, values) -> dict[str, np.ndarray]:
+        """What stands in the blanks, as arrays; NaN where there is no number."""
+        arrays = {key: np.full(self.program.shapes[key], np.nan) for key in self.blank}
+        for (sheet, cell), (key, index) in self.shop.blanks.items():
+            value: Value = values[sheet][cell]
+            if isinstance(value, float):
+                arrays[key][index] = value
+        return arrays
+
+    def _given_own(self, right: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What NumPy says of each blank given the student's own earlier ones (as far as they are filled in)."""
+        values, expected = dict(right), {}
+        if all(close(own[key], right[key]).all() for key in self.blank):
+            return {key: right[key] for key in self.blank}
+        last = {line.target: number for number, line in enumerate(self.program.backward)}
+        for number, line in enumerate(self.program.backward):
+            values = run_lines([line], values, self.program.rules)
+            if line.target in own and last[line.target] == number:
+                expected[line.target] = values[line.target]
+                values[line.target] = np.where(np.isnan(own[line.target]), values[line.target], own[line.target])
+        return {**expected, ALL: values}
+
+    def _slips(self, key: str, tried, expected) -> list[tuple[str, list[np.ndarray], list[np.ndarray]]]:
+        """Each slip on all numbers, given the right gradients and given the student's own, with what it must not be."""
+        as_given = [
+            {**right, **given.get(ALL, {}), key: given[key]} for right, given in zip(tried, expected, strict=True)
+        ]
+        found = []
+        for bases in (as_given, tried):
+            by_trial = [
+                {(slip.name, slip.which): slip.values for slip in usual_slips(self.program, key, base)}
+                for base in bases
+            ]
+            right = [base[key] for base in bases]
+            for name, which in by_trial[0]:
+                if all((name, which) in slips for slips in by_trial):
+                    found.append((name, [slips[name, which] for slips in by_trial], right))
+        return found
+
+
+Run = Callable[[Sequence[Changes], Wanted], list[Values]]  # the values of some cells after each of some changes
+
+
+def _in_memory(book: OpenWorkbook, scenarios: Sequence[Changes], wanted: Wanted) -> list[Values]:
+    found = []
+    for changes in scenarios:
+        before = book.change(changes)
+        found.append(book.values_of_few(wanted))
+        book.restore(before)
+    return found
+
+
+def _with_engine(name: str, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> list[Values]:
+    return list(get_engine(name).recalculate_each(path, scenarios, wanted))
+
+
+def close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where the numbers are the same, but for rounding."""
+    with np.errstate(invalid="ignore"):
+        return np.abs(one - other) <= RELATIVE * np.abs(other) + ABSOLUTE
+
+
+def _recognised(slips, index, shown: Sequence[np.ndarray]) -> str:
+    """The first slip that shows these numbers in this cell, and somewhere differs from what is right there."""
+    for name, wrong, right in slips:
+        same = all(close(own[index], bad[index]) for own, bad in zip(shown, wrong, strict=True))
+        if same and not all(close(bad[index], good[index]) for bad, good in zip(wrong, right, strict=True)):
+            return name
+    return ""
+
+
+def _compare_neighbours(answers: Sequence[Answer]) -> None:
+    """Where some cells of a block are right, a wrong one that nothing else explains was probably dragged wrongly."""
+    if any(answer.mark and answer.formula for answer in answers):
+        for answer in answers:
+            if answer.hint == WRONG:
+                answer.hint = "dollar"
