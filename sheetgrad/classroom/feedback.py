@@ -6,7 +6,6 @@ No answer is in it: the hints name what went wrong, and the copy holds nothing b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from openpyxl.styles import Alignment, Font, PatternFill
@@ -18,7 +17,8 @@ from sheetgrad.classroom.workshop import Cells
 from sheetgrad.engines import EngineError
 from sheetgrad.engines.formualizer import store_values
 from sheetgrad.formulas import element_name
-from sheetgrad.style import AGREE, AGREE_INK, BAR, CODE, KINK, MUTED, WORDS as CALIBRI, WRONG, WRONG_INK
+from sheetgrad.style import AGREE, AGREE_INK, BAR, CODE, KINK, MUTED, WRONG, WRONG_INK
+from sheetgrad.style import WORDS as CALIBRI
 from sheetgrad.verify import open_workbook
 
 SHEET = "Feedback"

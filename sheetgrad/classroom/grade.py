@@ -171,7 +171,7 @@ class Journal:
                 except (ValueError, KeyError, TypeError):
                     continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = open(path, "a", encoding="utf-8")
+            self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
             self.file.write("\n")  # after a line that was cut off
         except OSError as error:
             raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None

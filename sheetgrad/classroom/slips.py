@@ -84,7 +84,7 @@ def _without_mask(program: Program, line: Line, values: Values) -> Made:
 
 
 class _Opened(ast.NodeTransformer):
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         return ast.Constant(1)
 
 
@@ -140,7 +140,7 @@ class _Unturned(ast.NodeTransformer):
     def __init__(self, which: int):
         self.left = which
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if node.attr in ("T", "mT"):
             self.left -= 1
             if self.left == -1:

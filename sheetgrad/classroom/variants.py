@@ -117,7 +117,7 @@ def _drawing(tensor: Tensor, classes: int | None, keep_zeros: bool) -> Draw:
             return lambda generator: np.eye(shape[1])[np.floor(generator.random(shape[0]) * shape[1]).astype(int)]
         return lambda generator: np.floor(generator.random(shape) * 2)
     by_column = tensor.role in ("input", "target") and own.ndim == 2 and len(own) >= EXAMPLES
-    low, high = np.array([_range(part) for part in (own.T if by_column else [own])]).T
+    low, high = np.array([_range(column) for column in own.T]).T if by_column else _range(own)
     decimals = max(1, min(MOST_DECIMALS, _decimals(own)))
 
     def draw(generator: np.random.Generator) -> np.ndarray:

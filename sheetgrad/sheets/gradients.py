@@ -69,9 +69,9 @@ class Blanks:
         hidden: set[str] = set()
         for line in () if self.answered else reversed(program.backward):
             readers = {other.target for other in program.backward if line.target in other.operands}
-            if line.target not in self.keys and line.target.rpartition("_")[0] in self.keys:
-                if readers <= hidden.union(self.keys):
-                    hidden.add(line.target)
+            on_the_way = line.target not in self.keys and line.target.rpartition("_")[0] in self.keys
+            if on_the_way and readers <= hidden.union(self.keys):
+                hidden.add(line.target)
         return hidden
 
 
