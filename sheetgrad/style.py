@@ -98,6 +98,7 @@ STYLES: dict[str, Style] = {
     **{f"legend_{role}": Style(color=EDITABLE, fill=fill, size=10, align="center") for role, fill in _ROLES.items()},
     "legend_value": Style(fill=VALUE, size=10, align="center"),
     "legend_gradient": Style(color=GRADIENT_INK, fill=GRADIENT, size=10, align="center"),
+    "legend_blank": Style(color=EDITABLE, fill="FFFFFF", size=10, align="center", boxed=True),
     "legend_nudge": Style(color=NUDGE_INK, fill=NUDGE, size=10, align="center"),
 }
 

@@ -49,13 +49,14 @@ def write_feedback(data: bytes, marked: Marked, blanks: Cells, title: str) -> by
             cell = sheet.cell(4, column)
             _text(cell, text, Font(name=CALIBRI, bold=True, color="FFFFFF"))
             cell.fill = PatternFill("solid", fgColor=BAR)
-        for row, ((where, at), (key, index)) in enumerate(blanks.items(), 5):
-            answer = marked.answers[element_name(key, index)]
+        places = {element_name(key, index): place for place, (key, index) in blanks.items()}
+        for row, (number, answer) in enumerate(marked.answers.items(), 5):
+            where, at = places[number]
             sign, fill, ink = LOOKS.get(answer.verdict, ELSE)
             said = SAID.get(answer.verdict) or WORDS[answer.hint]
             _text(sheet.cell(row, 1), at, Font(name=CALIBRI, underline="single", color="1D4ED8"))
             sheet.cell(row, 1).hyperlink = Hyperlink(f"A{row}", location=f"'{where}'!{at}")
-            _text(sheet.cell(row, 2), element_name(key, index), Font(name=CODE, size=10))
+            _text(sheet.cell(row, 2), number, Font(name=CODE, size=10))
             _text(sheet.cell(row, 3), sign, Font(name=CALIBRI, bold=True, color=ink))
             sheet.cell(row, 3).fill = PatternFill("solid", fgColor=fill)
             sheet.cell(row, 3).alignment = Alignment(horizontal="center")
@@ -63,7 +64,7 @@ def write_feedback(data: bytes, marked: Marked, blanks: Cells, title: str) -> by
             marked_cell = book[where][at]
             marked_cell.fill = PatternFill("solid", fgColor=fill)
             shown = DataValidation(allow_blank=True, showInputMessage=True)
-            shown.promptTitle, shown.prompt = f"{sign} {element_name(key, index)}"[:30], said[:LONGEST]
+            shown.promptTitle, shown.prompt = f"{sign} {number}"[:30], said[:LONGEST]
             book[where].add_data_validation(shown)
             shown.add(at)
         for column, width in {"A": 9, "B": 14, "C": 6, "D": 110}.items():

@@ -112,7 +112,7 @@ def assign(
         said = asked.get(str(path))
         marked = Marked.from_dict(said) if isinstance(said, dict) else Marked(problem=f"cannot be read: {said}")
         mark = by_name.get(marked.carried.lower())
-        if mark:
+        if mark and not marked.problem:
             claims[mark].append(Submission(path, mark, renamed=True))
         else:
             problem = marked.problem or "nobody's: named after no student, and it does not say whose it is"

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from sheetgrad.classroom.handout import KEYS, Given, HandoutError, Record
-from sheetgrad.classroom.workshop import MARK, NAME, workshop
+from sheetgrad.classroom.workshop import workshop
 from sheetgrad.engines.libreoffice import LibreOffice, to_pdf
 from sheetgrad.files import whole, write_whole
 
@@ -51,11 +51,11 @@ def _print_batch(record: Record, form: str, batch: Sequence[Given]) -> list[tupl
     with tempfile.TemporaryDirectory(prefix="sheetgrad-") as room:
         books = []
         for number, one in enumerate(batch):
-            words = {NAME: one.student.name or one.student.mark, MARK: one.student.mark}
+            who = one.student
             for answered in (False, True):
                 book = Path(room) / f"{number}-{answered:d}.xlsx"
                 with ONE_AT_A_TIME:
-                    book.write_bytes(shop.printed(one.numbers, words, form == PAPER, answered))
+                    book.write_bytes(shop.printed(who.mark, who.name, one.numbers, form == PAPER, answered))
                 books.append(book)
         pages = [path.read_bytes() for path in to_pdf(books, Path(room))]
     return list(zip(pages[::2], pages[1::2], strict=True))
@@ -77,7 +77,7 @@ def merge(record: Record, folder: Path, form: str) -> tuple[Path, Path]:
         for one in record.given.values():
             reader = PdfReader(_paths(folder, one, form)[which])
             first = len(merged.pages)
-            merged.append(reader, outline_item=one.student.name or one.student.mark)
+            merged.append(reader, one.student.name or one.student.mark, import_outline=False)
             if (len(merged.pages) - first) % 2 and which == 0:
                 merged.add_blank_page()
         with whole(target) as temporary:

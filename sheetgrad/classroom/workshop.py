@@ -27,6 +27,7 @@ from sheetgrad.write import FORMAT, write
 
 MODES = ("practice", "exam")
 NAME, MARK = "{{student.name}}", "{{student.id}}"
+HEADING = "{{heading.name}}"  # the name at the top of a page, where & begins a code and is doubled
 FORMS = "0.000"  # of computed numbers: the same for every student, whatever the numbers are
 Cell = tuple[str, str]  # sheet, cell
 Cells = dict[Cell, tuple[str, Index]]  # and which number of which tensor or gradient stands there
@@ -86,6 +87,8 @@ class Workshop:
         self.lesson = course.lesson.without_extras()
         self.variants = Variants(self.lesson)
         self.handout_plan = make_handout_plan(self.lesson, course.checked, NAME, MARK, FORMS)
+        for sheet in self.handout_plan.sheets:
+            sheet.heading = HEADING, MARK
         self.inputs = _cells(self.handout_plan, "input", self.lesson)
         self.blanks = _cells(self.handout_plan, "blank", self.lesson)
         self._printed: dict[tuple[bool, bool], tuple[Stencil, Cells]] = {}
@@ -132,14 +135,14 @@ class Workshop:
         lesson = replace(self.lesson, title=f"Answers: {self.lesson.title}", text=words, next="")
         plan = make_plan(lesson, FORMS)
         for sheet in plan.sheets:
-            sheet.heading = (f"Answers: {NAME}", MARK)
+            sheet.heading = (f"Answers: {HEADING}", MARK)
         return plan
 
     def make(self, mark: str, name: str, flat: Sequence[float]) -> tuple[bytes, bytes]:
         """The handout and the key of the student with the id ``mark``, on these numbers."""
         numbers = self.tensors(flat)
         right = self.lesson.program.run(numbers)
-        words = {NAME: name or mark, MARK: mark}
+        words = _words(mark, name)
         try:
             return self._handout(numbers, right, words), self._key(numbers, right, words)
         except ProofError as error:
@@ -180,15 +183,15 @@ class Workshop:
                 raise ProofError(f"{sheet}!{cell}: the gradient does not agree with its nudge")
         return self.keys.fill(given, values, words)
 
-    def printed(self, flat: Sequence[float], words: Mapping[str, str], large: bool, answered: bool) -> bytes:
+    def printed(self, mark: str, name: str, flat: Sequence[float], large: bool, answered: bool) -> bytes:
         """The workbook that is printed for one student: with empty boxes, or ``answered``."""
         if (large, answered) not in self._printed:
-            plan = make_print_plan(self.lesson, NAME, MARK, large, answered, FORMS)
+            plan = make_print_plan(self.lesson, HEADING, MARK, large, answered, FORMS)
             inputs = _cells(plan, "input", self.lesson)
             self._printed[large, answered] = _stencil(plan, {"format": FORMAT}, inputs), inputs
         stencil, inputs = self._printed[large, answered]
         given = changes_to(inputs, self.tensors(flat))
-        return stencil.fill(given, stencil.values(given), words)
+        return stencil.fill(given, stencil.values(given), _words(mark, name))
 
     @cached_property
     def _proven(self) -> Cells:
@@ -204,6 +207,11 @@ class Workshop:
             if block.items
             for i, j in np.ndindex(block.rows, block.columns)
         ]
+
+
+def _words(mark: str, name: str) -> dict[str, str]:
+    """What stands for the student in a stencil; who has no name is called by the id."""
+    return {NAME: name or mark, MARK: mark, HEADING: (name or mark).replace("&", "&&")}
 
 
 def _cells(plan: Plan, kind: str, lesson: Lesson) -> Cells:
@@ -253,4 +261,4 @@ def _stencil(plan: Plan, table: dict, inputs: Cells) -> Stencil:
             wrong = [*map(str, report.mismatches), *report.disagreeing]
             raise ProofError(f"{plan.title}: {wrong[0]}")
         names = [sheet.name for sheet in plan.sheets]
-        return Stencil(path.read_bytes(), names, by_sheet(inputs), (NAME, MARK))
+        return Stencil(path.read_bytes(), names, by_sheet(inputs), (NAME, MARK, HEADING))

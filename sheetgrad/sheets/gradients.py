@@ -645,6 +645,6 @@ def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[
     """The colours in use, each with its word."""
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
-        sheet.label(row, column + k, WORDS[role], "blank" if role == "blank" else f"legend_{role}")
+        sheet.label(row, column + k, WORDS[role], f"legend_{role}")
     if "blank" not in shown:
         sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")
