@@ -19,6 +19,8 @@ from pathlib import Path
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, build
+from sheetgrad.classroom import grade, handout
+from sheetgrad.classroom.roster import Student
 from sheetgrad.layout import Plan
 from sheetgrad.lesson import available
 from sheetgrad.plan import make_plan
@@ -32,6 +34,24 @@ README = {  # the pictures of the README: lesson and sheet
     "ripple": ("mini-batch", "Ripple"),
     "tangent": ("neuron", "Tangent"),
     "training": ("training", "Training"),
+    "handout": ("a handout", "Gradients"),
+    "grades": ("a report", "Grades"),
+}
+# how pupils fill in the handout of find-dw-db: w.g is E14:F15, b.g is J14:K14
+RIGHT = {
+    "E14": "=B9*O14+B10*O15",
+    "F14": "=B9*P14+B10*P15",
+    "E15": "=C9*O14+C10*O15",
+    "F15": "=C9*P14+C10*P15",
+    "J14": "=SUM(O14:O15)",
+    "K14": "=SUM(P14:P15)",
+}
+PUPILS = {
+    "Ada Lovelace": RIGHT,
+    "Emmy Noether": RIGHT | {"J14": "=O14", "K14": "=P14"},
+    "Sofja Kowalewskaja": {cell: 0.5 for cell in RIGHT},
+    "Maryam Mirzakhani": {cell: RIGHT[cell] for cell in ("E14", "J14", "K14")} | {"F14": "=B9*P14"},
+    "Hypatia": None,
 }
 
 
@@ -112,12 +132,38 @@ def pages() -> dict[str, str]:
     return {"README.md": "\n".join(index) + "\n", **made}
 
 
+def classroom(room: Path) -> None:
+    """A handout half done, and the report on a small class: made as a teacher and pupils would."""
+    roster = [Student(f"S{k}", name) for k, name in enumerate(PUPILS, 1)]
+    record = handout.prepare(Lesson.load("find-dw-db").with_blank(), roster, room / "class", "practice", None)
+    list(handout.make(record, room / "class", handout.missing(record, room / "class")))
+    for student in roster:
+        path = room / "class" / f"{student.mark}.xlsx"
+        if PUPILS[student.name] is None:
+            path.unlink()
+            continue
+        book = load_workbook(path)
+        for cell, content in PUPILS[student.name].items():
+            book["Gradients"][cell] = content
+        book.save(path)
+    shutil.copyfile(room / "class" / "S4.xlsx", room / "a handout.xlsx")
+    submissions, stray = grade.assign(record, grade.find_files(room / "class", True))
+    journal = grade.Journal(room / "journal", record)
+    rows = grade.report_rows(record, list(grade.mark_class(record, submissions, journal)), stray)
+    journal.close(True)
+    tables = grade.tables(record, rows)
+    tables["Grades"] = tables["Grades"].drop(columns="file")
+    grade.write_report(tables, room / "a report.xlsx")
+
+
 def draw(wanted: dict[Path, tuple[str, str]]) -> None:
     """Makes the pictures: file, and the (lesson, sheet) whose first page it shows. LibreOffice runs once."""
     from PIL import Image, ImageChops
 
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
+        if any(lesson.startswith("a ") for lesson, _ in wanted.values()):
+            classroom(room)
         for lesson, _ in set(wanted.values()):
             if not (room / f"{lesson}.xlsx").exists():
                 build(Lesson.load(lesson), room / f"{lesson}.xlsx")

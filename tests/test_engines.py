@@ -250,3 +250,16 @@ def test_values_agree_between_engines(engine, tmp_path):
     workbook.save(path)
     expected = get_engine("formualizer").recalculate(path)["Sheet"]
     assert engine.recalculate(path)["Sheet"] == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+def test_a_matrix_product_is_known_alone_and_as_an_array_formula(engine, tmp_path):
+    """Formualizer learns MMULT from us."""
+    book = Workbook()
+    sheet = book.active
+    sheet["A1"], sheet["B1"], sheet["A2"], sheet["B2"] = 1, 2, 3, 4
+    sheet["D1"] = "=SUM(MMULT(A1:B2,A1:B2))"
+    sheet["D2"] = "=INDEX(MMULT(TRANSPOSE(A1:A2),A1:A2),1,1)"
+    book.save(tmp_path / "m.xlsx")
+    found = get_engine(engine).recalculate(tmp_path / "m.xlsx")["Sheet"]
+    assert (found["D1"], found["D2"]) == (54.0, 10.0)

@@ -104,7 +104,7 @@ def test_the_loss_may_be_a_formula(net):
 
 def test_an_engine_that_cannot_is_passed_over_and_the_next_is_named(net):
     book = load_workbook(net)
-    book["Net"]["A11"] = "=SUM(MMULT(A1:B3,D1:E2))"  # unknown to Formualizer
+    book["Net"]["A11"] = "=SUM(MMULT(A1:B3,D1:E2))+0*MDETERM(D1:E2)"  # MDETERM is unknown to Formualizer
     for k, cell in enumerate(("D8", "E8", "D9", "E9")):
         book["Net"][cell] = f"=SUM({'AABB'[k]}1:{'AABB'[k]}3)"
     book.save(net)

@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
+
 from sheetgrad.classroom.feedback import write_feedback
 from sheetgrad.classroom.handout import Given, HandoutError, Record
 from sheetgrad.classroom.marking import EMPTY, TYPED, Marked, digest, examiner, mark_one
@@ -21,12 +27,16 @@ from sheetgrad.classroom.roster import OURS
 from sheetgrad.classroom.workers import each
 from sheetgrad.files import TargetError, whole, write_whole
 from sheetgrad.formulas import element_name
+from sheetgrad.style import AGREE, BAR, WORDS, WRONG
 from sheetgrad.verify import WorkbookError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from openpyxl.worksheet.worksheet import Worksheet
 
 ENDINGS = (".xlsx", ".xlsm")
+BODY, HEAD = Font(name=WORDS, size=11), Font(name=WORDS, size=11, bold=True, color="FFFFFF")
+LEFT, MIDDLE = Alignment(horizontal="left"), Alignment(horizontal="center")
 LARGEST_SUBMISSION = 20_000_000  # bytes
 MOST_FILES = 200_000
 MOST_NAMED = 3  # cells or students in a flag
@@ -363,8 +373,6 @@ def write_report(found: Mapping[str, pd.DataFrame], target: Path) -> Path:
     Texts stay texts in both: what begins like a formula is not computed by whoever opens the report.
     """
     import pandas as pd
-    from openpyxl.styles import Alignment, Font
-    from openpyxl.utils import get_column_letter
 
     beside = target.with_suffix(".csv")
     safe = found["Grades"].map(_no_formula)
@@ -373,18 +381,34 @@ def write_report(found: Mapping[str, pd.DataFrame], target: Path) -> Path:
     with whole(target) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as writer:
         for title, frame in found.items():
             frame.map(_printable).to_excel(writer, sheet_name=title, index=False, freeze_panes=(1, 2))
-            sheet = writer.sheets[title]
-            for row in sheet.iter_rows():
-                for cell in row:
-                    if cell.data_type == "f":
-                        cell.data_type = "s"
-            for number, column in enumerate(frame.columns, 1):
-                head = sheet.cell(1, number)
-                head.font, head.alignment = Font(bold=True), Alignment(horizontal="left")
-                longest = max([len(str(column)), *(len(str(value)) for value in frame[column].head(200))])
-                sheet.column_dimensions[get_column_letter(number)].width = min(50, longest + 2)
-            sheet.auto_filter.ref = sheet.dimensions
+            _look(writer.sheets[title], frame)
     return beside
+
+
+def _look(sheet: Worksheet, frame: pd.DataFrame) -> None:
+    """Headings, widths, pages; marks in green, lost marks in red, each with its number."""
+    words = {"total", "of", "strict"}
+    for number, column in enumerate(frame.columns, 1):
+        shown = [cell for (cell,) in sheet.iter_rows(min_col=number, max_col=number)]
+        centred = column in words or frame[column].dtype.kind in "iub"
+        for cell in shown:
+            if cell.data_type == "f":
+                cell.data_type = "s"
+            cell.font, cell.alignment = BODY, MIDDLE if centred else LEFT
+        shown[0].font, shown[0].fill = HEAD, PatternFill("solid", fgColor=BAR)
+        longest = max([len(str(column)), *(len(str(value)) for value in frame[column].head(200))])
+        sheet.column_dimensions[get_column_letter(number)].width = min(60, longest + 3)
+        if "[" in str(column) and centred and len(frame):
+            area = f"{shown[1].coordinate}:{shown[-1].coordinate}"
+            for value, fill in ((1, AGREE), (0, WRONG)):
+                rule = CellIsRule(operator="equal", formula=[str(value)], fill=PatternFill("solid", bgColor=fill))
+                sheet.conditional_formatting.add(area, rule)
+    sheet.auto_filter.ref = sheet.dimensions
+    sheet.sheet_view.showGridLines = False
+    sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", sheet.PAPERSIZE_A4
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.page_setup.fitToHeight = 0
+    sheet.print_title_rows = "1:1"
 
 
 def _no_formula(value: object) -> object:
@@ -394,6 +418,4 @@ def _no_formula(value: object) -> object:
 
 
 def _printable(value: object) -> object:
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
     return ILLEGAL_CHARACTERS_RE.sub("�", value) if isinstance(value, str) else value

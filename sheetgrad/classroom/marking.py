@@ -27,7 +27,7 @@ from sheetgrad.formulas import element_name
 from sheetgrad.package import formula_texts
 from sheetgrad.write import CARRIER
 
-TRIALS, MOST_DRAWS = 3, 60  # changed numbers that every submission is tried on; more where slips would not show
+TRIALS, DRAWS = 3, 40  # changed numbers that every submission is tried on, and from how many more are chosen
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # how close a cell must come: a student's formula may round in another order
 SECONDS = 60.0  # for one submission
 SECOND_OPINIONS = ("libreoffice", "ironcalc")  # asked, where installed, when the engine does not know a function
@@ -129,19 +129,20 @@ class Examiner:
     def trials(self) -> list[dict[str, np.ndarray]]:
         """Everything that NumPy makes of numbers that no student was given. There are more than ``TRIALS`` where fewer
         would let a slip, or a number that does not move, pass for right."""
-        chosen: list[dict[str, np.ndarray]] = []
-        hidden: dict[tuple, np.ndarray] = {}  # by slip, the cells that no trial so far gives away
-        for k in range(MOST_DRAWS):
-            right = self.shop.variants.draw_with_gradients(self.shop.course.seed, "\0grade", str(k))[1]
-            told = self._told(right, chosen[0] if chosen else right)
-            left = {slip: hidden.get(slip, np.ones_like(cells)) & ~cells for slip, cells in told.items()}
-            news = any((hidden.get(slip, np.ones_like(cells)) & cells).any() for slip, cells in told.items())
-            if len(chosen) < TRIALS or news:
-                chosen.append(right)
-                hidden |= left
-            if len(chosen) >= TRIALS and not any(cells.any() for cells in hidden.values()):
-                break
-        return chosen
+        draw = self.shop.variants.draw_with_gradients
+        drawn = [draw(self.shop.course.seed, "\0grade", str(k))[1] for k in range(DRAWS)]
+        told = [self._told(right, drawn[0]) for right in drawn]
+        chosen = list(range(TRIALS))
+        hidden = {slip: ~np.logical_or.reduce([one[slip] for one in told[:TRIALS] if slip in one]) for slip in told[0]}
+        while True:  # the draw that tells most of what is still hidden, until none tells more
+            news = [
+                sum(int((cells & one[slip]).sum()) for slip, cells in hidden.items() if slip in one) for one in told
+            ]
+            best = int(np.argmax(news))
+            if not news[best]:
+                return [drawn[k] for k in chosen]
+            chosen.append(best)
+            hidden = {slip: cells & ~told[best].get(slip, False) for slip, cells in hidden.items()}
 
     def _told(self, right: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> dict[tuple, np.ndarray]:
         """For every slip, and for typing in the number of the ``first`` trial: the cells that give it away here."""
@@ -332,11 +333,13 @@ Run = Callable[[Sequence[Changes], Wanted], list[Values]]  # the values of some 
 
 
 def _in_memory(book: OpenWorkbook, scenarios: Sequence[Changes], wanted: Wanted) -> list[Values]:
-    found = []
+    """All scenarios set the same cells: these are put back at the end."""
+    found, before = [], []
     for changes in scenarios:
-        before = book.change(changes)
+        replaced = book.change(changes)
+        before = before or replaced
         found.append(book.values_of_few(wanted))
-        book.restore(before)
+    book.restore(before)
     return found
 
 

@@ -36,7 +36,7 @@ class Formualizer:
     def recalculate(self, path: Path, changes: Changes | None = None) -> Values:
         """See `Engine.recalculate`."""
         with guard(self.name, path):
-            book = formualizer.load_workbook(str(path), strategy="eager_all")
+            book = _load(path.read_bytes())
             sheets = book.sheet_names
             _set(book, changes)
             book.evaluate_all()
@@ -61,8 +61,7 @@ class OpenWorkbook:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._book = formualizer.load_workbook_bytes(data)
-        self._book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
+        self._book = _load(data)
         self.sheets: list[str] = self._book.sheet_names
 
     def change(self, changes: Changes | None) -> list[tuple[tuple[str, int, int], str | None, object]]:
@@ -70,8 +69,11 @@ class OpenWorkbook:
         book = self._book
         found = list(cells_to_set(changes, self.sheets))
         before = [(cell, book.get_formula(*cell), book.get_value(*cell)) for *cell, _ in found]
+        for cell, numbers in _rectangles([change for change in found if isinstance(change[3], float)]):
+            book.set_values_batch(*cell, numbers)
         for *cell, value in found:
-            _put(book, *cell, value)
+            if not isinstance(value, float):
+                _put(book, *cell, value)
         return before
 
     def restore(self, before: Sequence[tuple[tuple[str, int, int], str | None, object]]) -> None:
@@ -101,9 +103,34 @@ class OpenWorkbook:
         return self._book.get_formula(sheet, *cell_position(cell))
 
 
+def _load(data: bytes) -> formualizer.Workbook:
+    book = formualizer.load_workbook_bytes(data)
+    book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
+    return book
+
+
 def _matrix_product(one: Sequence, other: Sequence) -> list[list[float]]:
     """MMULT, which Formualizer 0.13 does not know. Ranges come as rows of numbers; texts and holes are errors."""
     return (np.atleast_2d(np.array(one, dtype=float)) @ np.atleast_2d(np.array(other, dtype=float))).tolist()
+
+
+def _rectangles(changes: Sequence[tuple[str, int, int, float]]) -> list[tuple[tuple[str, int, int], list[list[float]]]]:
+    """Numbers to set, as rectangles that lie side by side: to set one at once is several times faster."""
+    runs: list[tuple[str, int, int, list[float]]] = []
+    for sheet, row, column, number in sorted(changes):
+        if runs and runs[-1][:2] == (sheet, row) and runs[-1][2] + len(runs[-1][3]) == column:
+            runs[-1][3].append(number)
+        else:
+            runs.append((sheet, row, column, [number]))
+    found: list[tuple[tuple[str, int, int], list[list[float]]]] = []
+    growing: dict[tuple[str, int, int, int], int] = {}  # by the row that would go on, which rectangle
+    for sheet, row, column, numbers in runs:
+        which = growing.pop((sheet, row, column, len(numbers)), len(found))
+        if which == len(found):
+            found.append(((sheet, row, column), []))
+        found[which][1].append(numbers)
+        growing[sheet, row + 1, column, len(numbers)] = which
+    return found
 
 
 def _set(book: formualizer.Workbook, changes: Changes | None) -> None:
