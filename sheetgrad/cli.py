@@ -29,7 +29,7 @@ from sheetgrad.build import build
 from sheetgrad.classroom import grade, handout, paper
 from sheetgrad.classroom.handout import HandoutError
 from sheetgrad.classroom.roster import RosterError, read_roster
-from sheetgrad.classroom.workers import SchedulerError
+from sheetgrad.classroom.workers import SchedulerError, WorkerLost
 from sheetgrad.classroom.workshop import ProofError
 from sheetgrad.engines import ENGINES, EngineError
 from sheetgrad.files import TargetError
@@ -38,8 +38,10 @@ from sheetgrad.layout import PlanError
 from sheetgrad.lesson import Lesson, LessonError, available
 from sheetgrad.verify import Report, WorkbookError, verify
 
-REFUSALS = (LessonError, PlanError, EngineError, WorkbookError, TargetError, GradcheckError)
-REFUSALS += (HandoutError, RosterError, SchedulerError, ProofError)
+REFUSALS = (
+    *(LessonError, PlanError, EngineError, WorkbookError, TargetError, GradcheckError),
+    *(HandoutError, RosterError, SchedulerError, ProofError, WorkerLost),
+)
 MOST_SHOWN = 20  # mismatches named before the rest is only counted
 
 app = typer.Typer(

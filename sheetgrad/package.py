@@ -9,11 +9,13 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import IO
 
 from lxml import etree
+from openpyxl.utils.cell import get_column_letter, range_boundaries
 
 LARGEST_FILE = 50_000_000  # bytes of the file
 LARGEST_UNPACKED = 500_000_000  # bytes of all its parts
@@ -30,7 +32,9 @@ HYPERLINK = re.compile(rb"relationships/hyperlink[\"']", re.I)
 FETCHES = re.compile(
     rb"<f\b[^>]*>[^<]*\b(WEBSERVICE|DDE|CALL|REGISTER(?:\.ID)?|EXEC|IMPORT(?:DATA|XML|HTML|FEED|RANGE))\s*\(", re.I
 )
-FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f\b[^>]*>([^<]*)</f>')
+FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f\b([^>]*)>([^<]*)</f>')
+ARRAY = re.compile(rb'(?=.*\bt="array").*\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
+MOST_FILLED = 10_000  # cells of an array formula that are looked at
 HEAD = 4_096  # bytes of a part in which a declaration must stand, if there is one
 
 
@@ -97,8 +101,17 @@ def _check_xml(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> N
                 raise UnsafeFileError(f"{path}: {part.filename} calls {name}, which reaches outside the file")
 
 
-def formula_texts(file: IO[bytes]) -> dict[str, dict[str, str]]:
-    """The formulas of a workbook that :func:`check_package` has passed, as they stand in it: {sheet: {"B6": "F6*2"}}.
+@dataclass
+class FormulaTexts:
+    """The formulas of one sheet as they stand in the file, without ``=``: ``texts`` by cell. The cells that an array
+    formula fills besides its own have its text too; they are ``filled`` by it."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
+
+
+def formula_texts(file: IO[bytes]) -> dict[str, FormulaTexts]:
+    """The formulas of a workbook that :func:`check_package` has passed, by sheet.
 
     Fast, and not complete: a formula that shares the text of its neighbour is left out. Raises what ``zipfile`` and
     ``lxml`` raise, or ``KeyError``, for a file that is not put together as usual.
@@ -110,8 +123,19 @@ def formula_texts(file: IO[bytes]) -> dict[str, dict[str, str]]:
         found = {}
         for sheet in book.iterfind("{*}sheets/{*}sheet"):
             target = next(targets[value] for name, value in sheet.items() if name.endswith("}id"))
-            text = archive.read(posixpath.normpath(posixpath.join("/xl", target)).lstrip("/"))
-            found[sheet.get("name")] = {
-                match[1].decode(): unescape(match[2].decode("utf-8", "replace")) for match in FORMULA.finditer(text)
-            }
+            data = archive.read(posixpath.normpath(posixpath.join("/xl", target)).lstrip("/"))
+            found[sheet.get("name")] = formulas = FormulaTexts()
+            for match in FORMULA.finditer(data):
+                cell, text = match[1].decode(), unescape(match[3].decode("utf-8", "replace"))
+                formulas.texts[cell] = text
+                if area := ARRAY.search(match[2]):
+                    _fill(formulas, cell, area[1].decode(), text)
         return found
+
+
+def _fill(formulas: FormulaTexts, own: str, area: str, text: str) -> None:
+    left, top, right, bottom = range_boundaries(area)
+    if (right - left + 1) * (bottom - top + 1) <= MOST_FILLED:
+        cells = {f"{get_column_letter(c)}{r}" for r in range(top, bottom + 1) for c in range(left, right + 1)} - {own}
+        formulas.filled |= cells
+        formulas.texts |= dict.fromkeys(cells, text)

@@ -38,8 +38,9 @@ class Desk:
         return f"{get_column_letter(left + j)}{top + i}"
 
     def column(self, name: str, j: int, fixed: str = "") -> str:
-        first, last = self.cell(name, 0, j), self.cell(name, EXAMPLES - 1, j)
-        return f"{first}:{last}" if not fixed else f"${first}:${last}".replace("$", fixed)
+        top, left = self.at[name]
+        letter = get_column_letter(left + j)
+        return f"{fixed}{letter}{fixed}{top}:{fixed}{letter}{fixed}{top + EXAMPLES - 1}"
 
     def block(self, name: str, rows: int, columns: int) -> str:
         return f"{self.cell(name, 0, 0)}:{self.cell(name, rows - 1, columns - 1)}"

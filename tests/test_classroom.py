@@ -556,6 +556,55 @@ def test_what_looks_like_a_formula_stays_a_text_in_the_report(tmp_path):
     assert "\n=cmd" not in beside.read_text("utf-8-sig") and "'=cmd" in beside.read_text("utf-8-sig")
 
 
+def rewritten(path: Path, change) -> None:
+    """The XML of the sheet Gradients, changed as another application would have written it."""
+    whole = parts(path)
+    with zipfile.ZipFile(path) as archive:
+        data = {name: archive.read(name) for name in archive.namelist()}
+    data["xl/worksheets/sheet2.xml"] = change(whole["xl/worksheets/sheet2.xml"]).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in data.items():
+            archive.writestr(name, part)
+
+
+def put(text: str, cell: str, content: str) -> str:
+    pattern = rf'<c r="{cell}"( s="\d+")?(?: t="\w+")?(?:\s*/>|>.*?</c>)'
+    changed, count = re.subn(pattern, lambda found: f'<c r="{cell}"{found[1] or ""}>{content}</c>', text, count=1)
+    assert count == 1, cell
+    return changed
+
+
+def test_formulas_dragged_in_excel_are_understood(trio, tmp_path):
+    """Excel keeps what was dragged as shared formulas, and the values of an array formula in all of its cells."""
+    record, folder = trio
+    desk = Desk(folder / "A.xlsx")
+    cells = [[desk.cell("w1_g", i, j) for j in range(3)] for i in range(2)]
+
+    def dragged(text: str) -> str:
+        for i, row in enumerate(cells):
+            column = desk.column("x_value", i, "$")
+            first = f"SUMPRODUCT({column},{desk.column('l1_g', 0)})"
+            text = put(text, row[0], f'<f t="shared" ref="{row[0]}:{row[2]}" si="{i}">{first}</f><v>0</v>')
+            for cell in row[1:]:
+                text = put(text, cell, f'<f t="shared" si="{i}"/><v>0</v>')
+        return text
+
+    def spilt(text: str) -> str:
+        for cell in [*cells[0][1:], *cells[1]]:
+            text = put(text, cell, "<v>1.5</v>")
+        return text
+
+    for fill, change in ((spelled, dragged), (KINDS["matrices"].fill, spilt)):
+        path = tmp_path / "saved.xlsx"
+        desk = Desk(folder / "A.xlsx")
+        fill(desk)
+        desk.save(path)
+        rewritten(path, change)
+        found = Marked.from_dict(mark_one(record.course.text, record.given["A"].numbers, path.read_bytes()))
+        assert {answer.verdict for answer in found.answers.values()} == {"right"} and not found.changed
+        assert found.engine == "formualizer"
+
+
 # -- hostile and broken files -----------------------------------------------------------------------------------------
 
 

@@ -218,7 +218,8 @@ def mark_class(
                 known.append((one, journal.done[one.mark, sha256]))
                 continue
             given = record.given[one.mark]
-            title = f"{given.student.name or one.mark} ({one.mark}): {record.course.lesson.title}"
+            who = f"{given.student.name} ({one.mark})" if given.student.name else one.mark
+            title = f"{who}: {record.course.lesson.title}"
             yield record.course.text, given.numbers, data, title if feedback else "", sha256, one
 
     unreadable: list[Submission] = []

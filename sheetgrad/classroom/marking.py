@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -24,7 +25,7 @@ from sheetgrad.classroom.workshop import Workshop, by_sheet, changes_to, worksho
 from sheetgrad.engines import Changes, EngineError, ErrorValue, Value, Values, Wanted, get_engine, guard
 from sheetgrad.engines.formualizer import OpenWorkbook
 from sheetgrad.formulas import element_name
-from sheetgrad.package import formula_texts
+from sheetgrad.package import FormulaTexts, formula_texts
 from sheetgrad.write import CARRIER
 
 TRIALS, DRAWS = 3, 40  # changed numbers that every submission is tried on, and from how many more are chosen
@@ -163,7 +164,9 @@ class Examiner:
             try:
                 with guard("formualizer", path):
                     book = OpenWorkbook(data)
-                    texts = formula_texts(io.BytesIO(data))
+                    texts = defaultdict(FormulaTexts, formula_texts(io.BytesIO(data)))
+                    for sheet, formulas in texts.items():
+                        book.clear(sheet, formulas.filled)
                     marked = self._whose(book, texts)
                     if numbers is None or marked.problem:
                         return marked
@@ -173,7 +176,7 @@ class Examiner:
                     run = partial(_in_memory, book)
                     found = run(scenarios, self.wanted)
                     formulas = {
-                        (sheet, cell): texts.get(sheet, {}).get(cell) or book.formula(sheet, cell) or ""
+                        (sheet, cell): texts[sheet].texts.get(cell) or book.formula(sheet, cell) or ""
                         for sheet, cell in self.shop.blanks
                     }
                     marked.engine = "formualizer"
@@ -192,7 +195,7 @@ class Examiner:
                 return Marked(problem=f"cannot be read: {reason.removeprefix('the file: ')}")
         return marked
 
-    def _whose(self, book: OpenWorkbook, texts: Mapping[str, Mapping[str, str]]) -> Marked:
+    def _whose(self, book: OpenWorkbook, texts: Mapping[str, FormulaTexts]) -> Marked:
         """What the file says of itself, the numbers in it, and which of its formulas were changed."""
         marked = Marked()
         carried = book.values_of_few({CARRIER: ["A1"]})[CARRIER]["A1"] if CARRIER in book.sheets else None
@@ -220,8 +223,8 @@ class Examiner:
         marked.numbers = digest(self.shop.flat(stand))
         reference = self.shop.handouts.engine
         for sheet, formulas in self.texts.items():
-            now = texts.get(sheet, {})
-            for cell, text in formulas.items():
+            now = texts[sheet].texts
+            for cell, text in formulas.texts.items():
                 if now.get(cell) == text:
                     continue
                 # another application may write the same formula in another way; the engine has one way for all

@@ -112,8 +112,11 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """In each process: leave Ctrl-C to the one who asked, and do not take all memory."""
+    """In each process: leave Ctrl-C to the one who asked, keep what an engine prints as it breaks down to itself (the
+    exception says it), and do not take all memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
         import resource
 

@@ -1,6 +1,6 @@
 """Formualizer (Rust, from PyPI): the default, and the one that fills the stored values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import formualizer
@@ -62,6 +62,7 @@ class OpenWorkbook:
 
     def __init__(self, data: bytes) -> None:
         self._book = _load(data)
+        self._book.evaluate_all()  # first: Formualizer 0.13 may panic when few cells are asked for after many changes
         self.sheets: list[str] = self._book.sheet_names
 
     def change(self, changes: Changes | None) -> list[tuple[tuple[str, int, int], str | None, object]]:
@@ -75,6 +76,11 @@ class OpenWorkbook:
             if not isinstance(value, float):
                 _put(book, *cell, value)
         return before
+
+    def clear(self, sheet: str, cells: Iterable[str]) -> None:
+        """Empty cells: what stands where an array formula must spill keeps it from doing so."""
+        for cell in cells:
+            _put(self._book, sheet, *cell_position(cell), None)
 
     def restore(self, before: Sequence[tuple[tuple[str, int, int], str | None, object]]) -> None:
         """Put back what `change` had replaced."""
