@@ -65,7 +65,7 @@ def measure(name: str, students: int, work: str) -> dict:
                 data = shop.make(student.mark, student.name, record.given[student.mark].numbers)[0]
                 path = inbox / f"{student.mark}.xlsx"
                 path.write_bytes(filled(data, answers))
-            submissions, _ = grade.assign(record, grade.find_files(inbox, False))
+            submissions, _ = grade.assign(record, grade.find_files(inbox, inbox.parent))
             journal = grade.Journal(folder / "journal", record)
             rows = []
             figures = timed(kept(grade.mark_class(record, submissions, journal, None, JOBS), rows), students)

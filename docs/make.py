@@ -147,7 +147,7 @@ def classroom(room: Path) -> None:
             book["Gradients"][cell] = content
         book.save(path)
     shutil.copyfile(room / "class" / "S4.xlsx", room / "a handout.xlsx")
-    submissions, stray = grade.assign(record, grade.find_files(room / "class", True))
+    submissions, stray = grade.assign(record, grade.find_files(room / "class", room / "class"))
     journal = grade.Journal(room / "journal", record)
     rows = grade.report_rows(record, list(grade.mark_class(record, submissions, journal)), stray)
     journal.close(True)

@@ -260,7 +260,7 @@ def grade_class(
         for there in (target, target.with_suffix(".csv")):
             if there.exists() and not force:
                 raise TargetError(f"{there}: exists; --force replaces it, or choose another name with -o")
-        files = grade.find_files(submissions or folder, submissions is None)
+        files = grade.find_files(submissions or folder, folder, (target, feedback))
         if feedback and not force and any(feedback.glob("*.xlsx")) and not grade.journal_path(target).exists():
             raise TargetError(f"{feedback}: has workbooks in it; --force replaces them, or choose another folder")
         chosen, stray = grade.assign(record, files, jobs, scheduler)

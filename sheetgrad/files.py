@@ -39,6 +39,27 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def write_first(path: Path, data: bytes) -> bool:
+    """Writes a whole file where there is none; False, and nothing written, where somebody was faster."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as room:
+            beside = Path(room) / path.name
+            beside.write_bytes(data)
+            os.chmod(beside, 0o666 & ~_umask())
+            try:
+                os.link(beside, path)
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without links: not whole at once, but first
+                with open(path, "xb") as file:
+                    file.write(data)
+        return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -30,12 +30,15 @@ DECLARATION = re.compile(rb"<!(DOCTYPE|ENTITY)", re.I)
 OUTSIDE = re.compile(rb"<Relationship\b[^>]*TargetMode\s*=\s*[\"']External[\"'][^>]*>", re.I)
 HYPERLINK = re.compile(rb"relationships/hyperlink[\"']", re.I)
 FETCHES = re.compile(
-    rb"<f\b[^>]*>[^<]*\b(WEBSERVICE|DDE|CALL|REGISTER(?:\.ID)?|EXEC|IMPORT(?:DATA|XML|HTML|FEED|RANGE))\s*\(", re.I
+    rb"<(?:\w+:)?(?:f|definedName|formula|formula1|formula2)\b[^>]*>[^<]*"
+    rb"\b(WEBSERVICE|DDE|CALL|REGISTER(?:\.ID)?|EXEC|IMPORT(?:DATA|XML|HTML|FEED|RANGE))\s*\(",
+    re.I,
 )
+CHARACTER = re.compile(rb"&#(x[0-9a-f]{1,6}|[0-9]{1,7});", re.I)
 FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f\b([^>]*)>([^<]*)</f>')
 ARRAY = re.compile(rb'(?=.*\bt="array").*\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 MOST_FILLED = 10_000  # cells of an array formula that are looked at
-HEAD = 4_096  # bytes of a part in which a declaration must stand, if there is one
+HEAD = 4_096  # bytes of a part that tell its encoding
 
 
 class UnsafeFileError(ValueError):
@@ -84,21 +87,28 @@ def _check_parts(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _check_xml(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """No declared entities, nothing that is fetched from elsewhere."""
-    with archive.open(part) as file:
-        head = file.read(HEAD)
-        plain = head.replace(b"\x00", b"")  # UTF-16 must not hide a declaration
-        if DECLARATION.search(plain):
-            raise UnsafeFileError(f"{path}: {part.filename} declares XML entities, which no spreadsheet does")
-        if part.filename.endswith(".rels"):
-            for relation in OUTSIDE.findall(head + file.read()):
-                if not HYPERLINK.search(relation):
-                    raise UnsafeFileError(f"{path}: {part.filename} points outside the file; break its external links")
-        elif part.filename.startswith("xl/worksheets/"):
-            found = FETCHES.search(head + file.read())
-            if found:
-                name = found[1].decode("ascii").upper()
-                raise UnsafeFileError(f"{path}: {part.filename} calls {name}, which reaches outside the file")
+    """No declared entities, nothing that is fetched from elsewhere, and no encoding to hide it in."""
+    data = archive.read(part)
+    if DECLARATION.search(data) or DECLARATION.search(data[:HEAD].replace(b"\x00", b"")):
+        raise UnsafeFileError(f"{path}: {part.filename} declares XML entities, which no spreadsheet does")
+    if b"\x00" in data[:HEAD]:
+        raise UnsafeFileError(f"{path}: {part.filename} is not in UTF-8, as every spreadsheet writes it")
+    if part.filename.endswith(".rels"):
+        for relation in OUTSIDE.findall(data):
+            if not HYPERLINK.search(relation):
+                raise UnsafeFileError(f"{path}: {part.filename} points outside the file; break its external links")
+    elif part.filename.startswith("xl/"):
+        found = FETCHES.search(CHARACTER.sub(_character, data))
+        if found:
+            name = found[1].decode("ascii").upper()
+            raise UnsafeFileError(f"{path}: {part.filename} calls {name}, which reaches outside the file")
+
+
+def _character(reference: re.Match[bytes]) -> bytes:
+    """An ASCII letter that is written as its number; all others stay as they are."""
+    digits = reference[1].lower()
+    code = int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
+    return bytes([code]) if 48 <= code < 123 else reference[0]
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Handouts and marking, end to end: a class of 200 pupils, what is in the files, what a roster may be, hostile files."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -44,7 +45,7 @@ def give(folder: Path, students: list[str], lesson: Lesson, mode: str = "exam", 
 
 
 def graded(record: handout.Record, inbox: Path, journal: Path) -> dict[str, grade.Row]:
-    submissions, stray = grade.assign(record, grade.find_files(inbox, False))
+    submissions, stray = grade.assign(record, grade.find_files(inbox, inbox.parent))
     book = grade.Journal(journal, record)
     rows = list(grade.mark_class(record, submissions, book))
     book.close(True)
@@ -97,6 +98,15 @@ def test_so_it_is_after_libreoffice_opened_and_saved_every_file(school, tmp_path
     saved = tmp_path / "out"
     assert len(list(saved.iterdir())) == CLASS
     assert_marked_as_expected(graded(record, saved, tmp_path / "journal"), kinds)
+
+
+@needs_libreoffice
+def test_a_handout_to_practise_with_is_the_same_after_libreoffice_saved_it(tmp_path):
+    record = give(tmp_path, ["A"], mlp(), "practice")
+    solved(tmp_path / "A.xlsx")
+    LibreOffice().convert([tmp_path / "A.xlsx"], tmp_path, XLSX)
+    row = graded(record, tmp_path / "out", tmp_path / "journal")["A"]
+    assert row.flags == [] and sum(answer.mark for answer in row.marked.answers.values()) == 27
 
 
 @pytest.mark.parametrize("name", ["mini-batch", "find-dw-db", "linear-layer", "neuron", "cross-entropy", "kinks"])
@@ -166,7 +176,7 @@ def test_no_part_of_a_handout_holds_an_answer(path, mode, tmp_path):
         round(abs(float(x)), 9) for key, value in values.items() if key not in BLANKS(lesson) for x in np.ravel(value)
     }
     answers = {float(x) for key in lesson.exercise.blank for x in np.ravel(values[key])}
-    secret = [x for x in answers if round(abs(x), 9) not in given and len(repr(x)) > 4]
+    secret = [x for x in answers if round(abs(x), 9) not in given and abs(x * 1000 % 1) > 1e-6]
     lines = [line.text for line in lesson.program.backward if line.target in lesson.exercise.blank]
     key = load_workbook(tmp_path / "key" / "A.xlsx")
     for name, text in parts(tmp_path / "A.xlsx").items():
@@ -462,6 +472,135 @@ def test_a_changed_formula_a_changed_number_and_an_answer_key_are_told(trio, tmp
     assert {answer.verdict for answer in rows["A"].marked.answers.values()} <= {"right", "wrong", "follow-through"}
 
 
+def test_students_with_the_same_numbers_are_not_accused(tmp_path):
+    """In a lesson with a single number there are not enough for two hundred."""
+    record = give(tmp_path, [f"S{k}" for k in range(200)], Lesson.load("step-size").with_blank())
+    assert 50 < len({one.numbers for one in record.given.values()}) < 200
+    shutil.copytree(tmp_path, tmp_path / "inbox", ignore=shutil.ignore_patterns("key", "*.json"))
+    rows = graded(record, tmp_path / "inbox", tmp_path / "j")
+    assert {row.status for row in rows.values()} == {"marked"}
+
+
+def test_formulas_that_read_the_nudges_earn_nothing_however_they_reach_them(tmp_path):
+    record = give(tmp_path, ["A"], Lesson.load("find-dw-db").with_blank(), "practice")
+    shop = workshop(record.course.text)
+    book = load_workbook(tmp_path / "A.xlsx")
+    check = book["Check"]
+    heads = {cell.value: cell.column_letter for row in check.iter_rows() for cell in row if str(cell.value) == "loss"}
+    assert heads
+    losses = [
+        cell.column_letter for row in check.iter_rows(min_row=7, max_row=7) for cell in row if cell.value == "loss"
+    ]
+    up, down = losses[:2]
+    own = book.create_sheet("own")
+    for k, cell in enumerate(cell for (_, cell), (key, _) in shop.blanks.items() if key == "w.g"):
+        own.cell(1, k + 1, f"=('Check'!{up}{9 + k}-'Check'!{down}{9 + k})/0.0002")
+        book["Gradients"][cell] = f"=own!{'ABCD'[k]}1"
+    book.save(tmp_path / "A.xlsx")
+    found = get_engine("formualizer").recalculate(tmp_path / "A.xlsx")
+    assert found["Lesson"]["B7"] == "4 of 6 cells are right"
+    marked = Marked.from_dict(
+        mark_one(record.course.text, record.given["A"].numbers, (tmp_path / "A.xlsx").read_bytes())
+    )
+    assert [answer.verdict for answer in marked.answers.values()] == ["nudged"] * 4 + ["empty"] * 2
+
+
+def test_follow_through_needs_a_formula_that_follows_and_no_more(trio, tmp_path):
+    """Earlier cells that are typed, empty, a text or an error do not spoil a right formula, nor does a typed number gain."""
+    record, folder = trio
+    for earlier in (lambda i, j: 0.5, None, lambda i, j: "0,5" if i else "=1/0"):
+        path = tmp_path / "A.xlsx"
+        shutil.copyfile(folder / "A.xlsx", path)
+        desk = Desk(path)
+        desk.fill(earlier, products(desk), lambda i, j, desk=desk: "=0*" + desk.cell("l1_g", 0, j))
+        desk.save()
+        marked = Marked.from_dict(mark_one(record.course.text, record.given["A"].numbers, path.read_bytes()))
+        by_key = {key: {a.verdict for name, a in marked.answers.items() if name.startswith(key)} for key in BLANK}
+        assert by_key["w1.g"] == {"follow-through"} and not by_key["l1.g"] & {"right", "follow-through"}
+        assert not by_key["b1.g"] & {"right", "follow-through", "typed"}
+
+
+def test_several_files_that_say_they_are_one_students_are_left_to_the_teacher(trio, tmp_path):
+    record, folder = trio
+    box = inbox(folder, tmp_path, A_final=solved, zz=None)
+    rows = graded(record, box, tmp_path / "j")
+    assert rows["A"].status == "missing"
+    assert {rows[str(box / f"{name}.xlsx")].status for name in ("A_final", "zz")} == {
+        "not marked: 2 files say that they are A's"
+    }
+
+
+def test_the_folder_itself_may_be_named_and_its_keys_and_reports_are_no_submissions(trio, tmp_path):
+    record, folder = trio
+    shutil.copytree(folder, tmp_path / "d", ignore=shutil.ignore_patterns("other"))
+    solved(tmp_path / "d" / "B.xlsx")
+    done = sheetgrad("grade", "d", "--submissions", "d", "--feedback", "d/back", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = sheetgrad("grade", "d", "--submissions", "d", "--feedback", "d/back", "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = pd.read_csv(tmp_path / "d" / "grades.csv")
+    assert list(report["id"]) == ["A", "B", "C"] and list(report["total"]) == [0, 27, 0]
+
+
+def test_no_feedback_on_somebody_elses_file_and_new_feedback_on_a_new_one(trio, tmp_path):
+    record, folder = trio
+    box = inbox(folder, tmp_path, A=None, B=folder / "C.xlsx")
+    call = ("grade", str(folder), "--submissions", str(box), "-o", "r.xlsx", "--feedback", "back", "--force")
+    assert sheetgrad(*call, cwd=tmp_path).returncode == 1
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["A.xlsx"]
+    shutil.copyfile(folder / "A.xlsx", box / "A.xlsx")
+    solved(box / "A.xlsx")
+    assert sheetgrad(*call, cwd=tmp_path).returncode == 1
+    assert load_workbook(tmp_path / "back" / "A.xlsx")["Feedback"]["A2"].value == "27 of 27 marks"
+
+
+def test_two_runs_at_once_make_one_handout(tmp_path):
+    (tmp_path / "c.csv").write_text("id\n" + "\n".join(f"S{k}" for k in range(10)) + "\n")
+    code = "from sheetgrad.cli import main; main()"
+    call = [sys.executable, "-c", code, "handout", "mlp", "--roster", "c.csv", "-o", "d", "--mode", "exam"]
+    runs = [subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    codes = sorted(run.wait(120) for run in runs)
+    assert codes in ([0, 0], [0, 2])
+    record = handout.Record.load(tmp_path / "d")
+    shutil.copytree(tmp_path / "d", tmp_path / "in", ignore=shutil.ignore_patterns("key", "*.json"))
+    assert {row.status for row in graded(record, tmp_path / "in", tmp_path / "j").values()} == {"marked"}
+
+
+def test_odd_names_and_columns_are_reported_like_others(tmp_path):
+    student = Student("A", "{{student.id}}", {"total": "7", "status": "new"})
+    record = handout.prepare(mlp(), [student], tmp_path, "exam", "s")
+    list(handout.make(record, tmp_path, handout.missing(record, tmp_path)))
+    assert load_workbook(tmp_path / "A.xlsx")["Lesson"]["C2"].value == "{{student.id}}"
+    box = tmp_path / "in"
+    box.mkdir()
+    (box / "A.xlsx").write_bytes((tmp_path / "A.xlsx").read_bytes())
+    Path(os.fsdecode(os.fsencode(box) + b"/\xff\xfe.xlsx")).write_bytes(b"x")
+    with open(box / "large.xlsx", "wb") as file:
+        file.truncate(21_000_000)
+    done = sheetgrad("grade", str(tmp_path), "--submissions", str(box), "-o", "r.xlsx", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    report = pd.read_csv(tmp_path / "r.csv")
+    assert report.loc[0, "total (roster)"] == 7 and report.loc[0, "status (roster)"] == "new"
+    assert report.loc[0, "total"] == 0 and any("21,000,000 bytes" in text for text in report["status"])
+
+
+@pytest.mark.parametrize("change", ["numbers", "id", "mode", "nan"])
+def test_a_changed_record_is_refused(trio, tmp_path, change):
+    record, folder = trio
+    table = json.loads((folder / "handout.json").read_text())
+    match change:
+        case "numbers":
+            table["students"][0]["numbers"].pop()
+        case "id":
+            table["students"][0]["id"] = "../../evil"
+        case "mode":
+            table["course"]["mode"] = "zzz"
+        case "nan":
+            table["students"][0]["numbers"][0] = float("nan")
+    (tmp_path / "handout.json").write_text(json.dumps(table))
+    assert_refused(sheetgrad("grade", ".", cwd=tmp_path), "handout.json")
+
+
 def test_formulas_that_are_the_same_text_for_text_are_told_where_there_is_a_choice(tmp_path):
     marks = [f"S{k}" for k in range(12)]
     record = give(tmp_path, marks, mlp())
@@ -689,7 +828,7 @@ def test_a_task_that_kills_its_process_is_given_up_and_no_other(tmp_path):
 def test_grading_goes_on_where_it_was_stopped(trio, tmp_path):
     record, folder = trio
     box = inbox(folder, tmp_path, A=solved, B=folder / "B.xlsx", C=folder / "C.xlsx")
-    submissions, _ = grade.assign(record, grade.find_files(box, False))
+    submissions, _ = grade.assign(record, grade.find_files(box, folder))
     journal = grade.Journal(tmp_path / "j", record)
     marking = grade.mark_class(record, submissions, journal, jobs=1)
     first = next(marking)

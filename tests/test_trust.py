@@ -106,6 +106,20 @@ HOSTILE = {
     "a cell in the last row": (stray_cell, "reaches to XFD1048576"),
     "a formula that fetches": (formula('=WEBSERVICE("http://127.0.0.1:9/")'), "calls WEBSERVICE"),
     "a formula that calls": (formula('=CALL("kernel32","x","J")'), "calls CALL"),
+    "a formula in disguise": (
+        lambda path: with_part(path, SHEET, b"<worksheet><x:f>WEB&#83;ERVICE(&quot;x&quot;)</x:f></worksheet>"),
+        "calls WEBSERVICE",
+    ),
+    "a name that fetches": (
+        lambda path: with_part(
+            path, "xl/workbook.xml", b"<workbook><definedName>WEBSERVICE(A1)</definedName></workbook>"
+        ),
+        "calls WEBSERVICE",
+    ),
+    "entities behind a comment": (
+        lambda path: with_part(path, SHEET, b"<!--" + b" " * 5_000 + b"--><!DOCTYPE x>"),
+        "declares XML entities",
+    ),
     "broken XML": (lambda path: with_part(path, SHEET, b"<worksheet><sheetData>"), "cannot be read"),
 }
 

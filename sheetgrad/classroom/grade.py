@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 
 from sheetgrad.classroom.feedback import write_feedback
 from sheetgrad.classroom.handout import Given, HandoutError, Record
-from sheetgrad.classroom.marking import EMPTY, TYPED, Marked, digest, examiner, mark_one
+from sheetgrad.classroom.marking import EMPTY, NUDGED, TYPED, UNSURE, Marked, digest, examiner, mark_one
 from sheetgrad.classroom.roster import OURS
 from sheetgrad.classroom.workers import each
 from sheetgrad.files import TargetError, whole, write_whole
@@ -40,14 +42,25 @@ LEFT, MIDDLE = Alignment(horizontal="left"), Alignment(horizontal="center")
 LARGEST_SUBMISSION = 20_000_000  # bytes
 MOST_FILES = 200_000
 MOST_NAMED = 3  # cells or students in a flag
+FLAGGED = {
+    TYPED: "hard-coded",
+    NUDGED: "uses the nudges",
+    UNSURE: "no program here knows a function of it, look yourself",
+}
 ALIKE = 4  # a way of writing that more students share is common; so is that of more than this part of the class:
 COMMON = 0.05
 WORTH_COMPARING = 8  # characters: shorter formulas leave no choice
+COLUMNS = ("id", "name", "total", "of", "strict", "status", "flags", "file")  # of the report, besides the marks
+LONG = 30  # and of a formula that nobody writes twice by chance
+BLANKS = re.compile(r"[\s$]")
 REFERENCE = r"(?:[A-Z]{1,3}[0-9]{1,7}(?::[A-Z]{1,3}[0-9]{1,7})?)"
+TEST = rf"{REFERENCE}(?:>|<|>=|<=)0"
 PLAIN = re.compile(
     rf"[-+]?{REFERENCE}(?:[-+*/]{REFERENCE})*"
-    rf"|(?:SUM|SUMPRODUCT|AVERAGE)\({REFERENCE}(?:[,*]{REFERENCE})*\)"
-    rf"|{REFERENCE}\*\({REFERENCE}>0\)|IF\({REFERENCE}>0,{REFERENCE},0\)"
+    rf"|(?:SUM|SUMPRODUCT|AVERAGE)\(\(?{REFERENCE}(?:\)?[,*]\(?{REFERENCE})*\)?\)"
+    rf"|{REFERENCE}\*\({TEST}\)|\({TEST}\)\*{REFERENCE}"
+    rf"|IF\({TEST},(?:{REFERENCE},0|0,{REFERENCE})\)|{REFERENCE}\*IF\({TEST},(?:1,0|0,1)\)"
+    rf"|IF\({TEST},(?:1,0|0,1)\)\*{REFERENCE}"
     rf"|(?:INDEX\()?MMULT\((?:TRANSPOSE\({REFERENCE}\)|{REFERENCE}),{REFERENCE}\)(?:,[0-9]+,[0-9]+\))?"
 )
 
@@ -63,7 +76,7 @@ class Submission:
 
 @dataclass
 class Row:
-    """One line of the report. ``file`` is empty where nothing was handed in, ``student`` None for a stray file."""
+    """One line of the report. ``file`` is empty where nothing was handed in, ``given`` None for a stray file."""
 
     mark: str
     given: Given | None
@@ -81,15 +94,25 @@ class Row:
 # -- whose file is whose -----------------------------------------------------------------------------------------
 
 
-def find_files(folder: Path, own: bool) -> list[Path]:
-    """What may be submissions: all files below ``folder``, or, in the handout's ``own`` folder, its workbooks alone."""
+def find_files(folder: Path, handouts: Path, skip: Sequence[Path | None] = ()) -> list[Path]:
+    """What may be submissions: all files below ``folder``; in the folder of the ``handouts`` itself, its workbooks alone.
+
+    What lies in or below ``skip`` is ours: an earlier report, the feedback.
+    """
     if not folder.is_dir():
         raise HandoutError(f"{folder}: no such folder; expected the one with the submissions")
+    own = folder.resolve() == handouts.resolve()
+    ours = {path.resolve() for path in skip if path}
     found = []
     for path in sorted(folder.iterdir() if own else folder.rglob("*")):
         hidden = path.name.startswith((".", "~$"))
-        ours = own and (path.suffix.lower() not in ENDINGS or path.stem.lower() in OURS)
-        if path.is_file() and not hidden and not ours:
+        other = own and (path.suffix.lower() not in ENDINGS or path.stem.lower() in OURS)
+        if (
+            path.is_file()
+            and not hidden
+            and not other
+            and not ours.intersection((path.resolve(), *path.resolve().parents))
+        ):
             found.append(path)
             if len(found) > MOST_FILES:
                 raise HandoutError(f"{folder}: more than {MOST_FILES:,} files")
@@ -101,8 +124,8 @@ def assign(
 ) -> tuple[list[Submission], list[Row]]:
     """Each student's file, and a row for every file that is nobody's.
 
-    A file is that of the student whose id it is named by. One with another name is that of the student whose handout
-    it says it is. Of several for one student, the one with the right name counts, or else the newest.
+    A file is that of the student whose id it is named by; of two such, in two folders, the newer. One with another name
+    is that of the student whose handout it says it is, if it alone says so: anybody can write that into a file.
     """
     by_name = {mark.lower(): mark for mark in record.given}
     claims: dict[str, list[Submission]] = defaultdict(list)
@@ -115,33 +138,46 @@ def assign(
         elif path.suffix.lower() in ENDINGS:
             strangers.append(path)
         else:
-            stray.append(Row("", None, str(path), Marked(problem="not a workbook (.xlsx); nobody's")))
+            stray.append(_stray(path, "not a workbook (.xlsx); nobody's"))
     read = ((record.course.text, None, data, str(path)) for path in strangers for data in [_read(path)] if data)
     asked = {task[3]: said for task, said in each(_whose, read, jobs, scheduler)} if strangers else {}
     for path in strangers:
-        said = asked.get(str(path))
+        said = asked.get(str(path), _too_large(path))
         marked = Marked.from_dict(said) if isinstance(said, dict) else Marked(problem=f"cannot be read: {said}")
         mark = by_name.get(marked.carried.lower())
         if mark and not marked.problem:
             claims[mark].append(Submission(path, mark, renamed=True))
         else:
-            problem = marked.problem or "nobody's: named after no student, and it does not say whose it is"
-            stray.append(Row("", None, str(path), Marked(problem=problem)))
+            stray.append(
+                _stray(path, marked.problem or "nobody's: named after no student, and it does not say whose it is")
+            )
     chosen = []
     for mark, several in claims.items():
-        several.sort(key=lambda one: (one.renamed, -one.path.stat().st_mtime))
-        chosen.append(several[0])
-        for other in several[1:]:
-            stray.append(
-                Row(
-                    mark,
-                    record.given[mark],
-                    str(other.path),
-                    Marked(problem=f"not marked: {several[0].path.name} counts"),
-                )
-            )
+        named = sorted((one for one in several if not one.renamed), key=lambda one: -one.path.stat().st_mtime)
+        if not named and len(several) > 1:
+            stray += [
+                _stray(one.path, f"not marked: {len(several)} files say that they are {mark}'s") for one in several
+            ]
+            continue
+        first = (named or several)[0]
+        chosen.append(first)
+        stray += [_stray(one.path, f"not marked: {_shown(first.path)} counts") for one in several if one is not first]
     order = {mark: k for k, mark in enumerate(record.given)}
     return sorted(chosen, key=lambda one: order[one.mark]), stray
+
+
+def _stray(path: Path, problem: str) -> Row:
+    return Row("", None, _shown(path), Marked(problem=problem))
+
+
+def _shown(path: Path) -> str:
+    """A path as text, also where its bytes are none."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _too_large(path: Path) -> str:
+    size = path.stat().st_size if path.exists() else 0
+    return f"{size:,} bytes, at most {LARGEST_SUBMISSION:,}" if size > LARGEST_SUBMISSION else "cannot be opened"
 
 
 def _read(path: Path) -> bytes | None:
@@ -170,14 +206,15 @@ class Journal:
     def __init__(self, path: Path, record: Record):
         self.path = path
         self.done: dict[tuple[str, str], dict] = {}
-        self.course = record.course.digest
+        self.record = record
+        self.made_by = f"{version('sheetgrad')} {hashlib.sha256(record.course.text.encode()).hexdigest()[:16]}"
         try:
             lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             for line in lines:
                 try:
                     entry = json.loads(line)
-                    if entry["course"] == self.course:
-                        self.done[entry["student"], entry["sha256"]] = entry["marked"]
+                    if entry["by"] == self.made_by and entry["given"] == self._given(entry["student"]):
+                        self.done[entry["student"], entry["sha256"]] = entry
                 except (ValueError, KeyError, TypeError):
                     continue
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -186,9 +223,13 @@ class Journal:
         except OSError as error:
             raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
 
-    def add(self, mark: str, sha256: str, marked: dict) -> None:
-        entry = {"course": self.course, "student": mark, "sha256": sha256, "marked": marked}
-        self.file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    def _given(self, mark: str) -> str:
+        return digest(self.record.given[mark].numbers)
+
+    def add(self, mark: str, sha256: str, marked: dict, feedback: bool) -> None:
+        """``feedback`` says whether what there is to give back was written."""
+        entry = {"by": self.made_by, "student": mark, "given": self._given(mark), "sha256": sha256}
+        self.file.write(json.dumps({**entry, "feedback": feedback, "marked": marked}) + "\n")
         self.file.flush()
 
     def close(self, finished: bool) -> None:
@@ -214,14 +255,16 @@ def mark_class(
                 unreadable.append(one)
                 continue
             sha256 = hashlib.sha256(data).hexdigest()
-            if (one.mark, sha256) in journal.done and (feedback is None or _target(feedback, one).exists()):
-                known.append((one, journal.done[one.mark, sha256]))
+            entry = journal.done.get((one.mark, sha256))
+            if entry and (feedback is None or entry["feedback"]):
+                known.append((one, entry["marked"]))
                 continue
             given = record.given[one.mark]
             who = f"{given.student.name} ({one.mark})" if given.student.name else one.mark
             title = f"{who}: {record.course.lesson.title}"
             yield record.course.text, given.numbers, data, title if feedback else "", sha256, one
 
+    owners = _owners(record)
     unreadable: list[Submission] = []
     known: list[tuple[Submission, dict]] = []
     for (*_, sha256, one), result in each(_mark_one, tasks(), jobs, scheduler):
@@ -229,16 +272,15 @@ def mark_class(
             marked, copy = Marked(problem=f"not marked: {result}").as_dict(), None
         else:
             marked, copy = result
-        if feedback is not None and copy is not None:
-            write_whole(_target(feedback, one), copy)
-        journal.add(one.mark, sha256, marked)
-        yield _row(record, one, marked)
+        row = _row(record, owners, one, marked)
+        if feedback is not None and copy is not None and not row.marked.problem:
+            write_whole(feedback / f"{one.mark}.xlsx", copy)
+        journal.add(one.mark, sha256, marked, feedback is not None)
+        yield row
     for one, marked in known:
-        yield _row(record, one, marked)
+        yield _row(record, owners, one, marked)
     for one in unreadable:
-        size = one.path.stat().st_size if one.path.exists() else 0
-        reason = f"{size:,} bytes, at most {LARGEST_SUBMISSION:,}" if size > LARGEST_SUBMISSION else "cannot be opened"
-        yield _row(record, one, Marked(problem=f"cannot be read: {reason}").as_dict())
+        yield _row(record, owners, one, Marked(problem=f"cannot be read: {_too_large(one.path)}").as_dict())
 
 
 def _mark_one(course: str, numbers: Sequence[float], data: bytes, title: str, sha256: str, one: Submission):
@@ -252,15 +294,21 @@ def _mark_one(course: str, numbers: Sequence[float], data: bytes, title: str, sh
         return table, None
 
 
-def _target(feedback: Path, one: Submission) -> Path:
-    return feedback / f"{one.mark}.xlsx"
-
-
-def _row(record: Record, one: Submission, table: Mapping) -> Row:
-    row = Row(one.mark, record.given[one.mark], str(one.path), Marked.from_dict(table))
+def _row(record: Record, owners: Mapping[str, Collection[str]], one: Submission, table: Mapping) -> Row:
+    row = Row(one.mark, record.given[one.mark], _shown(one.path), Marked.from_dict(table))
     if one.renamed:
         row.flags.append("renamed")
+    if not row.marked.problem:
+        _look_at(row, owners)
     return row
+
+
+def _owners(record: Record) -> dict[str, set[str]]:
+    """Who was given these numbers: in a lesson with few of them, perhaps more than one student."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for mark, one in record.given.items():
+        owners[digest(one.numbers)].add(mark)
+    return owners
 
 
 # -- looking at the class as a whole --------------------------------------------------------------------------------
@@ -269,69 +317,70 @@ def _row(record: Record, one: Submission, table: Mapping) -> Row:
 def report_rows(record: Record, rows: Iterable[Row], stray: Sequence[Row]) -> list[Row]:
     """A row for every student in the order of the roster, then the stray files; with their flags."""
     found = {row.mark: row for row in rows}
-    owners = {digest(one.numbers): mark for mark, one in record.given.items()}
     every = [found.get(mark) or Row(mark, one) for mark, one in record.given.items()]
-    for row in every:
-        if row.file and not row.marked.problem:
-            _look_at(row, owners)
     _alike([row for row in every if row.marked.answers])
     return [*every, *stray]
 
 
-def _look_at(row: Row, owners: Mapping[str, str]) -> None:
+def _look_at(row: Row, owners: Mapping[str, Collection[str]]) -> None:
+    """Whose file it is by the numbers in it and by what it says, and what a teacher should know of it."""
     marked = row.marked
-    by_numbers = owners.get(marked.numbers)
-    others = {name for name in (marked.carried, by_numbers) if name and name.lower() != row.mark.lower()}
+    theirs = owners.get(marked.numbers, ())
+    others = [] if row.mark in theirs else sorted(theirs)
+    if marked.carried and marked.carried.lower() != row.mark.lower():
+        others = sorted({marked.carried, *others})
     if others:
-        marked.problem, marked.answers = f"wrong student's file: that of {', '.join(sorted(others))}", {}
+        marked.problem, marked.answers = f"wrong student's file: that of {' or '.join(others[:MOST_NAMED])}", {}
         return
-    if by_numbers is None:
+    if not theirs:
         row.flags.append("inputs changed")
     if not marked.carried:
         row.flags.append("does not say whose it is")
     if marked.changed:
         named = ", ".join(marked.changed[:MOST_NAMED]) + (" …" if len(marked.changed) > MOST_NAMED else "")
         row.flags.append(f"formula elsewhere changed: {named}")
-    typed = [name for name, answer in marked.answers.items() if answer.verdict == TYPED]
-    if typed:
-        row.flags.append(f"hard-coded: {', '.join(typed[:MOST_NAMED])}" + (" …" if len(typed) > MOST_NAMED else ""))
-    looked = [name for name, answer in marked.answers.items() if "check!" in answer.formula.lower()]
-    if looked:
-        row.flags.append(f"uses the nudges: {', '.join(looked[:MOST_NAMED])}")
+    for verdict, words in FLAGGED.items():
+        names = [name for name, answer in marked.answers.items() if answer.verdict == verdict]
+        if names:
+            more = " …" if len(names) > MOST_NAMED else ""
+            row.flags.append(f"{words}: {', '.join(names[:MOST_NAMED])}{more}")
     if all(answer.verdict == EMPTY for answer in marked.answers.values()):
         row.flags.append("nothing filled in")
 
 
 def _alike(rows: Sequence[Row]) -> None:
-    """Flags those whose formulas are the same, text for text, where the exercise leaves a choice.
+    """Flags those who wrote the same where the exercise leaves a choice.
 
-    The same texts in all blanks are no sign by themselves: there are few good ways to write a sum of products. Among them
-    must be one that is not common: longer than a mere reference, and written so by no more than a handful of the class.
+    There are few good ways to write a sum of products, so the same formulas are no sign by themselves. What counts is a
+    block that only a handful of the class wrote so, and not in one of the plain ways; a long formula counts twice, and
+    two points make a flag. Spaces, ``$`` and upper and lower case do not hide a copy.
     """
-    texts: dict[tuple[str, str], int] = defaultdict(int)
-    groups: dict[tuple[tuple[str, str], ...], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        written = tuple((name, answer.formula) for name, answer in row.marked.answers.items() if answer.formula)
-        for one in written:
-            texts[one] += 1
-        if written:
-            groups[written].append(row)
+        blocks: dict[str, list[str]] = defaultdict(list)
+        for name, answer in row.marked.answers.items():
+            blocks[name.partition("[")[0]].append(BLANKS.sub("", answer.formula.lstrip("=")).upper())
+        for key, texts in blocks.items():
+            if not all(map(_forced, texts)):
+                groups[key, *texts].append(row)
     common = max(ALIKE, COMMON * len(rows))
-    for written, group in groups.items():
-        if len(group) < 2 or len(group) > common:
-            continue
-        own = [text for name, text in written if texts[name, text] <= common and not _forced(text)]
-        if own:
+    points: dict[tuple[str, str], int] = defaultdict(int)
+    for (_, *texts), group in groups.items():
+        if 2 <= len(group) <= common:
+            worth = 2 if max(map(len, texts)) > LONG else 1
             for row in group:
-                others = [other.mark for other in group if other is not row]
-                named = ", ".join(others[:MOST_NAMED]) + (" …" if len(others) > MOST_NAMED else "")
-                row.flags.append(f"same formulas as {named}")
+                for other in group:
+                    points[row.mark, other.mark] += worth
+    for row in rows:
+        others = [other.mark for other in rows if other is not row and points.get((row.mark, other.mark), 0) >= 2]
+        if others:
+            named = ", ".join(others[:MOST_NAMED]) + (" …" if len(others) > MOST_NAMED else "")
+            row.flags.append(f"same formulas as {named}")
 
 
 def _forced(text: str) -> bool:
-    """Whether a formula is what anyone would type: a reference, a plain sum of products, or one function of ranges."""
-    plain = text.lstrip("=").replace("$", "").upper()
-    return len(plain) < WORTH_COMPARING or PLAIN.fullmatch(plain) is not None
+    """Whether a formula is what anyone would type: a reference, a plain sum of products, a mask, one function of ranges."""
+    return len(text) < WORTH_COMPARING or PLAIN.fullmatch(text) is not None
 
 
 # -- the report ------------------------------------------------------------------------------------------------------
@@ -345,13 +394,15 @@ def tables(record: Record, rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
     names: dict[str, list[str]] = {key: [] for key in record.course.lesson.exercise.blank}
     for key, index in shop.blanks.values():
         names[key].append(element_name(key, index))
-    extra = list(dict.fromkeys(key for one in record.given.values() for key in one.student.more))
     cells = [name for part in names.values() for name in part]
+    taken = {*COLUMNS, *names, *cells}
+    more = dict.fromkeys(key for one in record.given.values() for key in one.student.more)
+    extra = {key: f"{key} (roster)" if key in taken else key for key in more}
     grades, answers = [], []
     for row in rows:
         student = row.given.student if row.given else None
         who = {"id": row.mark, "name": student.name if student else ""}
-        who |= {f"{key}": student.more.get(key, "") if student else "" for key in extra}
+        who |= {shown: student.more.get(key, "") if student else "" for key, shown in extra.items()}
         found = row.marked.answers
         marks = {name: found[name].mark if found else 0 for name in cells}
         strict = sum(answer.strict for answer in found.values())

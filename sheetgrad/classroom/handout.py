@@ -7,19 +7,21 @@ an interruption is made when the same command runs again, and what students may 
 from __future__ import annotations
 
 import json
+import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sheetgrad.classroom.roster import Student
+from sheetgrad.classroom.roster import Student, unusable
 from sheetgrad.classroom.workers import each
-from sheetgrad.classroom.workshop import MODES, Course, workshop
-from sheetgrad.files import TargetError, write_whole
+from sheetgrad.classroom.workshop import MODES, Course, Workshop, workshop
+from sheetgrad.files import TargetError, write_first, write_whole
 from sheetgrad.lesson import Lesson
 
 RECORD, KEYS = "handout.json", "key"
 FORMAT = 1  # of handout.json
+REDRAWS = 20
 LARGEST_RECORD = 500_000_000  # bytes
 
 
@@ -53,10 +55,14 @@ class Record:
             if table["format"] != FORMAT:
                 raise HandoutError(f"{path}: found format {str(table['format'])[:20]}, expected {FORMAT}")
             course = Course.from_text(json.dumps(table["course"]))
+            size = sum(tensor.values.size for tensor in course.lesson.tensors.values())
             given = {}
             for row in table["students"]:
                 student = Student(row["id"], row["name"], row["more"])
-                given[student.mark] = Given(student, tuple(map(float, row["numbers"])))
+                numbers = tuple(map(float, row["numbers"]))
+                if unusable(student.mark) or len(numbers) != size or not all(map(math.isfinite, numbers)):
+                    raise HandoutError(f"{path}: what it says of {str(student.mark)[:60]!r} was changed")
+                given[student.mark] = Given(student, numbers)
         except FileNotFoundError:
             raise HandoutError(f"{folder}: has no {RECORD}; expected a folder made by `sheetgrad handout`") from None
         except OSError as error:
@@ -67,14 +73,21 @@ class Record:
             raise HandoutError(f"{path}: damaged; expected the file that `sheetgrad handout` wrote") from None
         return cls(course, given)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, new: bool) -> None:
+        """Writes ``handout.json``; a ``new`` one only where there is none, or :class:`HandoutError`."""
         rows = [
             {"id": one.student.mark, "name": one.student.name, "more": dict(one.student.more), "numbers": one.numbers}
             for one in self.given.values()
         ]
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         head = f'{{"format": {FORMAT},\n"course": {self.course.text},\n"students": [\n'
-        write_whole(folder / RECORD, (head + lines + "\n]}\n").encode("utf-8"))
+        data = (head + lines + "\n]}\n").encode("utf-8")
+        if not new:
+            write_whole(folder / RECORD, data)
+        elif not write_first(folder / RECORD, data):
+            raise HandoutError(
+                f"{folder}: another handout was begun there just now; run again, or choose another folder"
+            )
 
 
 def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, seed: str | None) -> Record:
@@ -89,7 +102,8 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
     before = Record.load(folder) if (folder / RECORD).exists() else None
     if seed is None:
         seed = before.course.seed if before else lesson.name if mode == "practice" else secrets.token_hex(8)
-    course = Course(lesson, mode, seed)
+    secret = before.course.secret if before else secrets.token_hex(16)
+    course = Course(lesson, mode, seed, secret)
     if before and before.course.text != course.text:
         what = next(
             word
@@ -105,6 +119,7 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
         raise HandoutError(f"{folder}: holds a handout with another {what}; choose another folder")
     given = dict(before.given) if before else {}
     twins = {mark.lower(): mark for mark in given}
+    taken = {one.numbers for one in given.values()}
     shop = workshop(course.text)
     for student in roster:
         mark = student.mark
@@ -115,14 +130,24 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
         else:
             if not before and (folder / f"{mark}.xlsx").exists():
                 raise HandoutError(f"{folder / mark}.xlsx: exists, and {RECORD} does not; choose another folder")
-            given[mark] = Given(student, tuple(shop.flat(shop.variants.draw(seed, mark))))
+            given[mark] = Given(student, _numbers(shop, mark, taken))
+            taken.add(given[mark].numbers)
     record = Record(course, given)
     try:
         (folder / KEYS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TargetError(f"{folder}: cannot be written: {error.strerror}") from None
-    record.save(folder)
+    record.save(folder, new=before is None)
     return record
+
+
+def _numbers(shop: Workshop, mark: str, taken: Collection[tuple[float, ...]]) -> tuple[float, ...]:
+    """The numbers of a new student: drawn again where somebody has the same, as far as the lesson has others."""
+    for again in range(REDRAWS):
+        numbers = tuple(shop.flat(shop.variants.draw(shop.course.seed, mark, *[str(again)] * (again > 0))))
+        if numbers not in taken:
+            break
+    return numbers
 
 
 def missing(record: Record, folder: Path) -> list[Given]:

@@ -12,11 +12,15 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
+from openpyxl.formula import Tokenizer
+from openpyxl.formula.tokenizer import Token, TokenizerError
 
 from sheetgrad.autodiff import run_lines
 from sheetgrad.classroom.slips import HINTS, usual_slips
@@ -24,32 +28,33 @@ from sheetgrad.classroom.workers import time_limit
 from sheetgrad.classroom.workshop import Workshop, by_sheet, changes_to, workshop
 from sheetgrad.engines import Changes, EngineError, ErrorValue, Value, Values, Wanted, get_engine, guard
 from sheetgrad.engines.formualizer import OpenWorkbook
+from sheetgrad.engines.libreoffice import LibreOffice, to_xlsx
 from sheetgrad.formulas import element_name
-from sheetgrad.package import FormulaTexts, formula_texts
+from sheetgrad.layout import address
+from sheetgrad.package import FormulaTexts, UnsafeFileError, check_package, formula_texts
+from sheetgrad.sheets import check
+from sheetgrad.verify import same_formula
 from sheetgrad.write import CARRIER
 
 TRIALS, DRAWS = 3, 40  # changed numbers that every submission is tried on, and from how many more are chosen
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # how close a cell must come: a student's formula may round in another order
 SECONDS = 60.0  # for one submission
+SECOND_SECONDS = 25.0  # of these for LibreOffice, which must have ended before the process is
 SECOND_OPINIONS = ("libreoffice", "ironcalc")  # asked, where installed, when the engine does not know a function
+UNKNOWN_FUNCTION = ("#NAME?", "#N/IMPL!", "#CALC!", "#ERROR!")
 UNKNOWN = ("#NAME?", "#SPILL!", "#CALC!", "#VALUE!", "#N/A", "#NULL!", "#N/IMPL!", "#ERROR!")
 
-ALL = "all values"  # beside the blanks' own, which are called w.g and the like
-RIGHT, FOLLOWED, TYPED, EMPTY, TEXT, ERROR, WRONG = (
-    "right",
-    "follow-through",
-    "typed",
-    "empty",
-    "text",
-    "error",
-    "wrong",
-)
+RIGHT, FOLLOWED, WRONG = "right", "follow-through", "wrong"
+TYPED, EMPTY, TEXT, ERROR, UNSURE, NUDGED = "typed", "empty", "text", "error", "unsure", "nudged"
 WORDS = {
     **HINTS,
     TYPED: "A number is typed in here. Write a formula: it is tried on other numbers as well.",
     EMPTY: "Nothing is filled in.",
     TEXT: "This is a text, not a number. A decimal point, or a comma?",
     ERROR: "The cell shows an error.",
+    UNSURE: "No program here could compute this formula. Your teacher will have a look.",
+    NUDGED: "This takes its number from the nudges of the sheet Check. Write the rule instead.",
+    "still": "This gives the same number whatever the other cells say.",
     "dollar": "Other cells of this block are right. Do all references of this formula move, or stay ($), as theirs do?",
     WRONG: "Not right yet. Nudge the number by a little and watch the loss: how fast does it move?",
 }
@@ -131,7 +136,7 @@ class Examiner:
         """Everything that NumPy makes of numbers that no student was given. There are more than ``TRIALS`` where fewer
         would let a slip, or a number that does not move, pass for right."""
         draw = self.shop.variants.draw_with_gradients
-        drawn = [draw(self.shop.course.seed, "\0grade", str(k))[1] for k in range(DRAWS)]
+        drawn = [draw(self.shop.course.secret, str(k))[1] for k in range(DRAWS)]
         told = [self._told(right, drawn[0]) for right in drawn]
         chosen = list(range(TRIALS))
         hidden = {slip: ~np.logical_or.reduce([one[slip] for one in told[:TRIALS] if slip in one]) for slip in told[0]}
@@ -156,8 +161,9 @@ class Examiner:
 
     # -- one submission ---------------------------------------------------------------------------------------------
 
-    def mark(self, numbers: Sequence[float] | None, data: bytes) -> Marked:
-        """See :func:`mark_one`."""
+    def mark(self, numbers: Sequence[float] | None, data: bytes, first: bool = True) -> Marked:
+        """See :func:`mark_one`. A file that breaks the engine is tried once more as LibreOffice saves it."""
+        begun = monotonic()
         with tempfile.TemporaryDirectory(prefix="sheetgrad-") as room:
             path = Path(room) / "submission.xlsx"
             path.write_bytes(data)
@@ -184,13 +190,17 @@ class Examiner:
                     if any(isinstance(value, ErrorValue) and value in UNKNOWN for value in unsure):
                         for name in SECOND_OPINIONS:
                             try:
-                                other = partial(_with_engine, name, path)
+                                other = partial(_with_engine, name, path, begun)
                                 found, run, marked.engine = other(scenarios, self.wanted), other, name
                                 break
-                            except EngineError:
+                            except EngineError:  # not installed, or it cannot either
                                 continue
                     marked.answers = self._judge(tried, found, formulas, run)
             except EngineError as error:
+                if first and _is_package(path):
+                    with suppress(EngineError):
+                        saved = to_xlsx(path, Path(room), SECOND_SECONDS).read_bytes()
+                        return self.mark(numbers, saved, first=False)
                 reason = str(error).replace(str(path), "the file").removeprefix("formualizer: ")
                 return Marked(problem=f"cannot be read: {reason.removeprefix('the file: ')}")
         return marked
@@ -221,76 +231,99 @@ class Examiner:
             value = given[sheet][cell]
             stand[name][index] = value if isinstance(value, float) else np.nan
         marked.numbers = digest(self.shop.flat(stand))
-        reference = self.shop.handouts.engine
         for sheet, formulas in self.texts.items():
             now = texts[sheet].texts
             for cell, text in formulas.texts.items():
                 if now.get(cell) == text:
                     continue
-                # another application may write the same formula in another way; the engine has one way for all
-                if sheet not in book.sheets or book.formula(sheet, cell) != reference.formula(sheet, cell):
+                # another application may write the same formula in another way
+                written = now.get(cell) or (book.formula(sheet, cell) or "" if sheet in book.sheets else "")
+                if not same_formula(f"={written.lstrip('=')}", f"={text}"):
                     marked.changed.append(f"{sheet}!{cell}")
         return marked
 
     # -- judging ----------------------------------------------------------------------------------------------------
 
-    def _judge(self, tried, found, formulas: Mapping[tuple[str, str], str], run: Run) -> dict[str, Answer]:
+    def _judge(
+        self,
+        tried: Sequence[Arrays],
+        found: Sequence[Values],
+        formulas: Mapping[tuple[str, str], str],
+        run: Run,
+    ) -> dict[str, Answer]:
         """The answers, tensor by tensor in the order of the backward pass.
 
-        A cell earns a follow-through mark when it is right given the student's own earlier cells, and still is when
-        quite other numbers are put into those: a typed number never follows.
+        A cell earns a follow-through mark when its formula is right given any numbers in the student's other blanks:
+        then it is so given their own, and a typed number never is.
         """
         shown = [self._arrays(values) for values in found]
-        expected = [self._given_own(right, own) for right, own in zip(tried, shown, strict=True)]
+        nudged = self._nudged(found[1], tried[1], run)
         answers: dict[str, Answer] = {}
         for key in self.blank:
             places = {index: place for place, (name, index) in self.shop.blanks.items() if name == key}
-            strict = [close(own[key], right[key]) for own, right in zip(shown, tried, strict=True)]
-            followed = [close(own[key], given[key]) for own, given in zip(shown, expected, strict=True)]
-            follows = np.logical_and.reduce(followed) & ~np.logical_and.reduce(strict)
-            if follows.any():
-                follows &= self._probe(key, tried[1], run)
+            strict = np.logical_and.reduce(
+                [close(own[key], right[key]) for own, right in zip(shown, tried, strict=True)]
+            )
+            follows = np.zeros_like(strict)
+            if not strict.all():
+                follows = self._probe(key, tried, run) & ~strict
             slips = None
             for index, (sheet, cell) in places.items():
                 value, formula = found[0][sheet][cell], formulas[sheet, cell]
-                fully = all(good[index] for good in strict)
-                answer = Answer(WRONG, fully, WRONG, formula[:500])
-                if fully or follows[index]:
-                    answer.verdict, answer.hint = RIGHT if fully else FOLLOWED, ""
-                elif value is None or value == "":
+                answer = Answer(WRONG, bool(strict[index]), WRONG, formula[:500])
+                answers[element_name(key, index)] = answer
+                if (sheet, cell) in nudged:
+                    answer.verdict = answer.hint = NUDGED
+                    answer.strict = False
+                elif strict[index] or follows[index]:
+                    answer.verdict, answer.hint = RIGHT if strict[index] else FOLLOWED, ""
+                elif (value is None or value == "") and not formula:
                     answer.verdict = answer.hint = EMPTY
                 elif isinstance(value, ErrorValue):
-                    answer.verdict = answer.hint = ERROR
+                    answer.verdict = answer.hint = UNSURE if value in UNKNOWN_FUNCTION else ERROR
                 elif not isinstance(value, float):
                     answer.verdict = answer.hint = TEXT
-                elif not formula or (
-                    all(own[key][index] == value for own in shown) and (strict[0] | followed[0])[index]
-                ):
+                elif not _reads(formula):
                     answer.verdict = answer.hint = TYPED
+                elif all(own[key][index] == value for own in shown):
+                    answer.hint = "still"
                 else:
                     if slips is None:
-                        slips = self._slips(key, tried, expected)
+                        slips = self._slips(key, tried, shown)
                     answer.hint = _recognised(slips, index, [own[key] for own in shown]) or WRONG
-                answers[element_name(key, index)] = answer
             _compare_neighbours([answers[element_name(key, index)] for index in places])
         return answers
 
-    def _probe(self, key: str, right: Mapping[str, np.ndarray], run: Run) -> np.ndarray:
-        """Which cells of ``key`` are right when other numbers stand in all other blanks."""
-        generator = np.random.default_rng(0)
-        others = {name: np.round(generator.uniform(0.5, 2, right[name].shape), 2) for name in self.blank if name != key}
+    def _nudged(self, found: Values, right: Arrays, run: Run) -> set[tuple[str, str]]:
+        """The blanks that take their numbers from the nudges of the Check sheet: those that change when its h is 0."""
+        if not self.shop.course.checked:
+            return set()
+        changes = {**changes_to(self.shop.inputs, right), check.NAME: {address(*check.STEP): 0.0}}
+        now = run([changes], self.wanted)[0]
+        return {
+            (sheet, cell)
+            for sheet, cell in self.shop.blanks
+            if isinstance(found[sheet][cell], float) and now[sheet][cell] != found[sheet][cell]
+        }
+
+    def _probe(self, key: str, tried: Sequence[Arrays], run: Run) -> np.ndarray:
+        """Which cells of ``key`` are right when any other numbers stand in all other blanks."""
+        good = np.ones(self.program.shapes[key], dtype=bool)
         places = {place: at for place, at in self.shop.blanks.items() if at[0] == key}
-        filled = changes_to({place: at for place, at in self.shop.blanks.items() if at[0] != key}, others)
-        changes = {sheet: dict(cells) for sheet, cells in changes_to(self.shop.inputs, right).items()}
-        for sheet, cells in filled.items():
-            changes.setdefault(sheet, {}).update(cells)
-        values = run([changes], by_sheet(places))[0]
-        expected = self._given_own(right, {**others, key: np.full(right[key].shape, np.nan)})[key]
-        shown = np.full(right[key].shape, np.nan)
-        for (sheet, cell), (_, index) in places.items():
-            if isinstance(values[sheet][cell], float):
-                shown[index] = values[sheet][cell]
-        return close(shown, expected)
+        rest = {place: at for place, at in self.shop.blanks.items() if at[0] != key}
+        for number, right in enumerate(tried):
+            generator = np.random.default_rng(number)
+            others = {name: np.round(generator.uniform(0.5, 2, right[name].shape), 2) for name in self.blank}
+            changes = {sheet: dict(cells) for sheet, cells in changes_to(self.shop.inputs, right).items()}
+            for sheet, cells in changes_to(rest, others).items():
+                changes.setdefault(sheet, {}).update(cells)
+            values = run([changes], by_sheet(places))[0]
+            shown = np.full(right[key].shape, np.nan)
+            for (sheet, cell), (_, index) in places.items():
+                if isinstance(values[sheet][cell], float):
+                    shown[index] = values[sheet][cell]
+            good &= close(shown, self._given(right, {name: others[name] for name in self.blank if name != key})[key])
+        return good
 
     def _arrays(self, values) -> dict[str, np.ndarray]:
         """What stands in the blanks, as arrays; NaN where there is no number."""
@@ -301,26 +334,24 @@ class Examiner:
                 arrays[key][index] = value
         return arrays
 
-    def _given_own(self, right: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What NumPy says of each blank given the student's own earlier ones (as far as they are filled in)."""
-        values, expected = dict(right), {}
-        if all(close(own[key], right[key]).all() for key in self.blank):
-            return {key: right[key] for key in self.blank}
+    def _given(self, right: Arrays, own: Arrays) -> dict[str, np.ndarray]:
+        """Everything that NumPy computes when ``own`` stands in some of the blanks, as far as it is numbers."""
+        values = dict(right)
         last = {line.target: number for number, line in enumerate(self.program.backward)}
         for number, line in enumerate(self.program.backward):
             values = run_lines([line], values, self.program.rules)
             if line.target in own and last[line.target] == number:
-                expected[line.target] = values[line.target]
                 values[line.target] = np.where(np.isnan(own[line.target]), values[line.target], own[line.target])
-        return {**expected, ALL: values}
+        return values
 
-    def _slips(self, key: str, tried, expected) -> list[tuple[str, list[np.ndarray], list[np.ndarray]]]:
-        """Each slip on all numbers, given the right gradients and given the student's own, with what it must not be."""
-        as_given = [
-            {**right, **given.get(ALL, {}), key: given[key]} for right, given in zip(tried, expected, strict=True)
+    def _slips(self, key: str, tried: Sequence[Arrays], shown: Sequence[Arrays]) -> list[Tried]:
+        """Each slip on all numbers, given the student's other blanks and given the right ones."""
+        own = [
+            self._given(right, {name: arrays[name] for name in self.blank if name != key})
+            for right, arrays in zip(tried, shown, strict=True)
         ]
         found = []
-        for bases in (as_given, tried):
+        for bases in (own, tried):
             by_trial = [
                 {(slip.name, slip.which): slip.values for slip in usual_slips(self.program, key, base)}
                 for base in bases
@@ -332,6 +363,8 @@ class Examiner:
         return found
 
 
+Arrays = Mapping[str, np.ndarray]  # by tensor or gradient
+Tried = tuple[str, list[np.ndarray], list[np.ndarray]]  # a slip, its numbers in every trial, and the right ones
 Run = Callable[[Sequence[Changes], Wanted], list[Values]]  # the values of some cells after each of some changes
 
 
@@ -346,8 +379,23 @@ def _in_memory(book: OpenWorkbook, scenarios: Sequence[Changes], wanted: Wanted)
     return found
 
 
-def _with_engine(name: str, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> list[Values]:
-    return list(get_engine(name).recalculate_each(path, scenarios, wanted))
+def _with_engine(name: str, path: Path, begun: float, scenarios: Sequence[Changes], wanted: Wanted) -> list[Values]:
+    """LibreOffice is a process of its own: it must end before this one runs out of time, or it would go on alone."""
+    engine = get_engine(name)
+    if name == LibreOffice.name:
+        left = min(SECOND_SECONDS, SECONDS - SECOND_SECONDS / 5 - (monotonic() - begun))
+        if left <= 0:
+            raise EngineError(f"{name}: no time is left for it")
+        engine = LibreOffice(left / len(scenarios))
+    return list(engine.recalculate_each(path, scenarios, wanted))
+
+
+def _is_package(path: Path) -> bool:
+    try:
+        check_package(path)
+    except UnsafeFileError:
+        return False
+    return True
 
 
 def close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -365,9 +413,18 @@ def _recognised(slips, index, shown: Sequence[np.ndarray]) -> str:
     return ""
 
 
+def _reads(formula: str) -> bool:
+    """Whether a formula names a cell, and is not only a number with an = before it."""
+    try:
+        tokens = Tokenizer(f"={formula.lstrip('=')}").items if formula else []
+    except (TokenizerError, IndexError, ValueError):
+        return True
+    return any(token.type == Token.OPERAND and token.subtype == Token.RANGE for token in tokens)
+
+
 def _compare_neighbours(answers: Sequence[Answer]) -> None:
     """Where some cells of a block are right, a wrong one that nothing else explains was probably dragged wrongly."""
     if any(answer.mark and answer.formula for answer in answers):
         for answer in answers:
-            if answer.hint == WRONG:
+            if answer.hint == WRONG and answer.formula:
                 answer.hint = "dollar"

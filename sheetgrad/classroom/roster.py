@@ -117,7 +117,7 @@ def _problems(students: list[Student], rows: list[int]) -> Iterator[str]:
     seen: dict[str, int] = {}
     for student, row in zip(students, rows, strict=True):
         mark = student.mark
-        reason = _unusable(mark)
+        reason = unusable(mark)
         if reason:
             yield f"row {row}: {reason}"
         elif mark.lower() in seen:
@@ -127,9 +127,9 @@ def _problems(students: list[Student], rows: list[int]) -> Iterator[str]:
         seen.setdefault(mark.lower(), row)
 
 
-def _unusable(mark: str) -> str:
+def unusable(mark: str) -> str:
     """Why an id cannot name a file on every system; empty when it can."""
-    if not mark:
+    if not isinstance(mark, str) or not mark:
         return "the id is empty"
     if len(mark) > LONGEST:
         return f"the id has {len(mark)} characters, at most {LONGEST}"

@@ -48,15 +48,19 @@ def usual_slips(program: Program, key: str, values: Values) -> list[Slip]:
     line = next(line for line in reversed(program.backward) if line.target == key)
     right = np.asarray(values[key], dtype=float)
     counts, sizes = _divisors(program), _batch_sizes(program, line)
+    averaged = [("averaged", n, right / n) for n in sorted({*sizes, *counts})]
+    squares = [_twos(line), any(map(_twos, program.backward))]  # in this line, or anywhere
+    half = [("two", 0, right / 2)]
     made = [
         *_without_mask(program, line, values),
         *_examples(program, line, values),
         *_turned(program, line, values, right),
         *_unchanged(line, values),
         *(("mean", n, right * n) for n in counts),
-        ("two", 0, right / 2),
-        *(("mean", -n, right * n / 2) for n in counts),
-        *(("averaged", n, right / n) for n in sorted({*sizes, *counts})),
+        *(half if squares[0] else []),
+        *averaged,
+        *(half if squares[1] and not squares[0] else []),
+        *(("mean", -n, right * n / 2) for n in counts if squares[1]),
         ("sign", 0, -right),
     ]
     return [Slip(*one) for one in made if one[2].shape == right.shape and np.isfinite(one[2]).all()]
@@ -153,6 +157,18 @@ def _unchanged(line: Line, values: Values) -> Made:
     for which, key in enumerate(line.operands):
         if key.endswith(".g") and np.shape(values[key]) == line.shape and tensor_key(line.expression) != key:
             yield "slope", which, np.asarray(values[key], dtype=float)
+
+
+def _twos(line: Line) -> bool:
+    """Whether a 2 stands in the line as a factor: the slope of a square."""
+    return any(
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and 2 in (_number(node.left), _number(node.right))
+        for node in ast.walk(line.expression)
+    )
+
+
+def _number(node: ast.AST) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
 
 
 def _divisors(program: Program) -> list[int]:

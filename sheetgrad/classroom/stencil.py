@@ -92,10 +92,11 @@ class Stencil:
 
 
 def _said(text: bytes, words: Mapping[str, str]) -> bytes:
-    if b"{{" in text:
-        for word, meant in words.items():
-            text = text.replace(word.encode(), escape(meant).encode("ascii", "xmlcharrefreplace"))
-    return text
+    """The words replaced in one pass: what a student is called may look like one of them."""
+    if b"{{" not in text:
+        return text
+    meant = {word.encode(): escape(said).encode("ascii", "xmlcharrefreplace") for word, said in words.items()}
+    return re.sub(b"|".join(map(re.escape, meant)), lambda found: meant[found[0]], text)
 
 
 def _content(formula: bytes, value: Value) -> bytes:

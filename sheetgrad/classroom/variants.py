@@ -21,6 +21,7 @@ MARGINS = (0.02, 0.002)  # how far from a kink; the second where the first is ha
 TRIES = 60  # of each
 DEAD = 0.005  # a blank gradient whose largest number is smaller teaches nothing, nor one with more zeros than it had
 MOST_DECIMALS = 2
+FEW = 8  # numbers in a lesson: with one decimal, two students would soon have the same
 EXAMPLES = 3  # of data: with so many rows, each column is a measurement with a range of its own
 
 Draw = Callable[[np.random.Generator], np.ndarray]
@@ -39,8 +40,10 @@ class Variants:
         self._zeros = {key: int((values[key] == 0).sum()) for key in self._blank}
         self.at_a_kink = any(not equal and (apart == 0).any() for apart, equal in own)
         labels = class_targets(lesson)
+        few = sum(tensor.values.size for tensor in lesson.tensors.values() if tensor.role != "constant") < FEW
         self._draws = {
-            name: _drawing(tensor, labels.get(name), self.at_a_kink) for name, tensor in lesson.tensors.items()
+            name: _drawing(tensor, labels.get(name), self.at_a_kink, MOST_DECIMALS if few else 1)
+            for name, tensor in lesson.tensors.items()
         }
 
     def draw(self, *words: str) -> dict[str, np.ndarray]:
@@ -105,7 +108,7 @@ def _comparisons(lesson: Lesson) -> Iterator[tuple[ast.expr, ast.expr, bool]]:
                     yield inner, ast.Constant(0), False
 
 
-def _drawing(tensor: Tensor, classes: int | None, keep_zeros: bool) -> Draw:
+def _drawing(tensor: Tensor, classes: int | None, keep_zeros: bool, least_decimals: int) -> Draw:
     """How the numbers of one tensor are drawn; see the top of this module."""
     own, shape = tensor.values, tensor.values.shape
     if tensor.role == "constant":
@@ -118,7 +121,7 @@ def _drawing(tensor: Tensor, classes: int | None, keep_zeros: bool) -> Draw:
         return lambda generator: np.floor(generator.random(shape) * 2)
     by_column = tensor.role in ("input", "target") and own.ndim == 2 and len(own) >= EXAMPLES
     low, high = np.array([_range(column) for column in own.T]).T if by_column else _range(own)
-    decimals = max(1, min(MOST_DECIMALS, _decimals(own)))
+    decimals = max(least_decimals, min(MOST_DECIMALS, _decimals(own)))
 
     def draw(generator: np.random.Generator) -> np.ndarray:
         numbers = np.round(low + generator.random(shape) * (high - low), decimals) + 0.0

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TypeVar
 
 AHEAD = 4  # tasks a worker handed out before their turn; what waits for more would only take memory
@@ -52,8 +55,8 @@ def each(
             yield from _through(executor, function, waiting, AHEAD * jobs, lost)
         if not lost:
             return
-        for task in lost:
-            yield task, _alone(function, task)
+        with ThreadPoolExecutor(jobs) as side:
+            yield from zip(lost, side.map(lambda task: _alone(function, task), lost), strict=True)
 
 
 def _through(executor: Executor, function, tasks: Iterator[tuple], ahead: int, lost: list[tuple] | None = None):
@@ -99,22 +102,26 @@ def _plain(error: BaseException) -> Exception:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes started afresh: what a fork copies of an engine's threads would be in pieces."""
-    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        yield executor
-    except BaseException:  # also when the one who asked goes away
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in list((executor._processes or {}).values()):
-            process.kill()
-        raise
-    executor.shutdown()
+    """Processes started afresh: what a fork copies of an engine's threads would be in pieces. Their temporary files are
+    in a folder of ours, and go with it, also those of a process that was killed."""
+    with TemporaryDirectory(prefix="sheetgrad-", ignore_cleanup_errors=True) as room:
+        executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(room,))
+        try:
+            yield executor
+        except BaseException:  # also when the one who asked goes away
+            executor.shutdown(wait=False, cancel_futures=True)
+            for process in list((executor._processes or {}).values()):
+                process.kill()
+            raise
+        executor.shutdown()
 
 
-def _begin() -> None:
-    """In each process: leave Ctrl-C to the one who asked, keep what an engine prints as it breaks down to itself (the
-    exception says it), and do not take all memory."""
+def _begin(room: str) -> None:
+    """In each process: leave Ctrl-C to the one who asked, end when that one does, keep what an engine prints as it breaks
+    down to itself (the exception says it), and do not take all memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = room
+    Thread(target=_end_with_parent, daemon=True).start()
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
@@ -123,6 +130,11 @@ def _begin() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     except (ImportError, ValueError, OSError):  # not on Windows, and not above a limit that is there already
         pass
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
 
 
 @contextmanager

@@ -39,24 +39,34 @@ class ProofError(ValueError):
 
 @dataclass(frozen=True)
 class Course:
-    """What all handouts of a class have in common. ``lesson`` has its exercise, ``seed`` is the teacher's secret."""
+    """What all handouts of a class have in common.
+
+    ``lesson`` has its exercise. The numbers that students get come from the ``seed``, those that marking tries from the
+    ``secret``, which nobody chooses or knows.
+    """
 
     lesson: Lesson
     mode: str
     seed: str
+    secret: str = ""
 
     @cached_property
     def text(self) -> str:
         """The course as a line of JSON; :meth:`from_text` reads it back. Workers know a course by it."""
-        table = {"name": self.lesson.name, "lesson": self.lesson.to_table(), "mode": self.mode, "seed": self.seed}
-        return json.dumps(table, ensure_ascii=True, sort_keys=True)
+        return json.dumps({**self._given_out, "secret": self.secret})
+
+    @property
+    def _given_out(self) -> dict:
+        return {"name": self.lesson.name, "lesson": self.lesson.to_table(), "mode": self.mode, "seed": self.seed}
 
     @classmethod
     def from_text(cls, text: str) -> Course:
-        """Raises ``LessonError``, ``KeyError`` or ``TypeError`` for what is no course."""
+        """Raises ``ValueError`` (``LessonError`` is one), ``KeyError`` or ``TypeError`` for what is no course."""
         table = json.loads(text)
         lesson = Lesson.from_table(table["lesson"], str(table["name"]), "the handout's lesson")
-        return cls(lesson.with_blank(), str(table["mode"]), str(table["seed"]))
+        if table["mode"] not in MODES:
+            raise ValueError(f"mode: found {table['mode']!r}, expected {' or '.join(MODES)}")
+        return cls(lesson.with_blank(), table["mode"], str(table["seed"]), str(table["secret"]))
 
     @property
     def checked(self) -> bool:
@@ -65,7 +75,7 @@ class Course:
     @cached_property
     def digest(self) -> str:
         """What a handout carries to be known by: it tells nothing of the lesson."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._given_out).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)

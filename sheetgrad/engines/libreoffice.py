@@ -27,12 +27,12 @@ XLSX, PDF = "xlsx:Calc MS Excel 2007 XML", "pdf:calc_pdf_Export"
 AT_ONCE = 200  # copies of a file in one call
 
 
-def to_xlsx(path: Path, folder: Path) -> Path:
+def to_xlsx(path: Path, folder: Path, timeout: float = 120) -> Path:
     """A workbook in another format, such as .ods, as .xlsx in `folder`; macros are not run."""
     with guard(LibreOffice.name, path):
         copy = folder / f"source{path.suffix}"
         shutil.copyfile(path, copy)
-        log = LibreOffice().convert([copy], folder, XLSX)
+        log = LibreOffice(timeout).convert([copy], folder, XLSX)
         converted = folder / "out" / "source.xlsx"
         if not converted.is_file():
             raise ValueError(f"LibreOffice could not read it: {log or 'it gave no reason'}")

@@ -17,6 +17,7 @@ from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions,
 
 NAME = "Check"
 TOP = 6
+STEP = (3, 3)  # row and column of h
 WAITING = "…"
 FIELDS = {  # as on the Nudge sheet; those after VISIBLE fold away
     "number": ("number", "number", "@"),
@@ -44,10 +45,10 @@ def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.nd
     sheet.heights[2] = 28
     sheet.label(3, 2, "h", "setting_name")
     step = float(lesson.nudge.step)
-    sheet.blocks.append(Block(3, 3, [[step]], "setting_copy", "fixed", np.array([[step]]), number_format="0.0E+00"))
+    sheet.blocks.append(Block(*STEP, [[step]], "setting_copy", "fixed", np.array([[step]]), number_format="0.0E+00"))
     loss = lesson.program.loss
     sheet.label(4, 2, f"{loss} now", "setting_name")
-    places = {nudge.H: Placement(NAME, 3, 3, (), ()), loss: Placement(NAME, 4, 3, (), ())}
+    places = {nudge.H: Placement(NAME, *STEP, (), ()), loss: Placement(NAME, 4, 3, (), ())}
     book = {loss: drawing.places[loss]}
     sheet.formula(4, 3, Ref(loss, ()), book, float(values[loss]), "setting_copy", number_format="0.000000")
     row = TOP
