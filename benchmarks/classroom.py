@@ -17,6 +17,7 @@ of the process that hands out or marks, and of its largest worker, each class in
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import resource
 import subprocess
@@ -33,6 +34,7 @@ from workbooks import machine
 
 from sheetgrad.classroom import grade, handout
 from sheetgrad.classroom.roster import Student
+from sheetgrad.classroom.workers import each
 from sheetgrad.classroom.workshop import workshop
 from sheetgrad.engines.libreoffice import XLSX, LibreOffice
 from sheetgrad.formulas import Printer, fill
@@ -61,10 +63,9 @@ def measure(name: str, students: int, work: str) -> dict:
             answers = right_formulas(shop)
             inbox = folder / "inbox"
             inbox.mkdir()
-            for student in marks:
-                data = shop.make(student.mark, student.name, record.given[student.mark].numbers)[0]
-                path = inbox / f"{student.mark}.xlsx"
-                path.write_bytes(filled(data, answers))
+            tasks = ((record.course.text, one.student.mark, one.numbers, answers) for one in record.given.values())
+            for task, data in each(handed_in, tasks, JOBS):
+                (inbox / f"{task[1]}.xlsx").write_bytes(data)
             submissions, _ = grade.assign(record, grade.find_files(inbox, inbox.parent))
             journal = grade.Journal(folder / "journal", record)
             rows = []
@@ -106,10 +107,13 @@ def right_formulas(shop) -> dict[str, str]:
     return found
 
 
+def handed_in(course: str, mark: str, numbers: tuple[float, ...], answers: dict[str, str]) -> bytes:
+    """One student's work."""
+    return filled(workshop(course).make(mark, "", numbers)[0], answers)
+
+
 def filled(data: bytes, answers: dict[str, str]) -> bytes:
     """The handout as a student would save it, through openpyxl."""
-    import io
-
     book = load_workbook(io.BytesIO(data))
     for cell, formula in answers.items():
         book[gradients.NAME][cell] = formula

@@ -65,7 +65,7 @@ def refusals() -> Iterator[None]:
     except OSError as error:
         refuse(f"{error.filename or 'file'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        refuse("stopped; nothing is half written")
+        refuse("stopped; nothing is half written, and the same call goes on from here")
 
 
 def refuse(message: str) -> None:
@@ -209,6 +209,8 @@ def hand_out(
     """
     with refusals():
         students = read_roster(roster)
+        if pdf or paper_form:
+            paper.check_tools()
         wanted = [name.strip() for name in blank.split(",") if name.strip()]
         record = handout.prepare(Lesson.load(lesson).with_blank(wanted), students, output, mode, seed)
         todo = handout.missing(record, output)
@@ -218,7 +220,11 @@ def hand_out(
         kept = f", {there} there already" if there else ""
         out.print(f"[green]✓[/] {escape(str(output))}: {len(todo)} handouts and their keys made{kept}", soft_wrap=True)
         course = record.course
-        out.print(f"  blank: {', '.join(course.lesson.exercise.blank)}; mode {mode}; seed {course.seed}", markup=False)
+        seeded = f"seed {course.seed}" if mode == "practice" or seed else "the seed is in handout.json"
+        out.print(f"  blank: {', '.join(course.lesson.exercise.blank)}; mode {mode}; {seeded}", markup=False)
+        others = len(record.given) - len(students)
+        if others:
+            out.print(f"  {others} students of {output} are not in {roster.name}", markup=False, soft_wrap=True)
         for form in [form for form, asked in ((paper.PDF, pdf), (paper.PAPER, paper_form)) if asked]:
             todo = paper.missing_pages(record, output, form)
             for _ in _steady(paper.print_pages(record, output, todo, form, jobs), len(todo), "printing"):
@@ -257,10 +263,10 @@ def grade_class(
         target = output or folder / "grades.xlsx"
         if target.suffix.lower() != ".xlsx":
             raise TargetError(f"{target}: expected a name that ends in .xlsx; the .csv is written beside it")
+        files = grade.find_files(submissions or folder, folder, (target, feedback))
         for there in (target, target.with_suffix(".csv")):
             if there.exists() and not force:
                 raise TargetError(f"{there}: exists; --force replaces it, or choose another name with -o")
-        files = grade.find_files(submissions or folder, folder, (target, feedback))
         if feedback and not force and any(feedback.glob("*.xlsx")) and not grade.journal_path(target).exists():
             raise TargetError(f"{feedback}: has workbooks in it; --force replaces them, or choose another folder")
         chosen, stray = grade.assign(record, files, jobs, scheduler)

@@ -105,10 +105,12 @@ class Training:
 
 @dataclass(frozen=True)
 class Exercise:
-    """What a handout leaves blank: gradients such as ``w.g``, one mark a number; ``text`` is the task in words."""
+    """What a handout leaves blank: gradients such as ``w.g``, one mark a number; ``text`` is the task in words, ``title``
+    that of the handout where the lesson's own would not fit other numbers."""
 
     blank: tuple[str, ...]
     text: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class Lesson:
             if self.training.optimizer == "sgd":
                 del table["training"]["momentum"]
         if self.exercise:
-            table["exercise"] = {"blank": list(self.exercise.blank), "text": self.exercise.text}
+            table["exercise"] = asdict(self.exercise) | {"blank": list(self.exercise.blank)}
         if self.code:
             table["code"] = True
         return table
@@ -261,13 +263,18 @@ class Lesson:
             return self
         default = [name for name in self.gradients if self.tensors[name].role == "parameter"] or self.gradients
         blank = list(names) or [f"{name}.g" for name in default]
-        text = self.exercise.text if self.exercise else ""
-        return self._with(exercise=_exercise({"blank": blank, "text": text}, self.program, "blank"))
+        exercise = _exercise({"blank": blank}, self.program, "blank")
+        if self.exercise:
+            exercise = replace(self.exercise, blank=exercise.blank)
+        return self._with(exercise=exercise)
 
-    def without_extras(self) -> Lesson:
-        """The same lesson with the sheets Lesson, Gradients and Nudge, and no others."""
+    def to_hand_out(self) -> Lesson:
+        """The lesson as it is handed out on drawn numbers: with the exercise's title, without notes on its own numbers,
+        and with the sheets Lesson, Gradients and Nudge alone."""
+        tensors = {name: replace(tensor, note="") for name, tensor in self.tensors.items()}
         extras = ("laboratory", "steps", "jacobian", "contributions", "training")
-        return self._with(**dict.fromkeys(extras), code=False)
+        title = self.exercise.title or self.title
+        return self._with(title=title, tensors=MappingProxyType(tensors), **dict.fromkeys(extras), code=False)
 
     def setting(self, key: str) -> float | str:
         """A number or word to play with: ``nudge.step``."""
@@ -358,7 +365,7 @@ KEYS = {
     "steps": ("number", "step", "rows"),
     "jacobian": ("pairs", "example"),
     "contributions": ("of",),
-    "exercise": ("blank", "text"),
+    "exercise": ("blank", "text", "title"),
     "training": ("optimizer", "lr", "momentum", "steps", "train"),
     "tensors": ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note"),
 }
@@ -705,7 +712,8 @@ def _exercise(table: Mapping, program: Program, where: str) -> Exercise:
                 f"{where}: {name!r} is no gradient of this lesson{closest(str(name), known)}; expected {_choice(known)}"
             )
     text = _text(table, "text", 5_000, "", "[exercise] ")
-    return Exercise(tuple(name for name in known if name in names), text.strip())
+    title = _text(table, "title", 200, "", "[exercise] ")
+    return Exercise(tuple(name for name in known if name in names), text.strip(), title)
 
 
 def _training(table: Mapping, tensors: Mapping[str, Tensor], gradients: Sequence[str]) -> Training:

@@ -86,7 +86,7 @@ def make_print_plan(
     ``large`` is the form for pencil and paper, with larger boxes and space for working.
     """
     values = lesson.program.run(lesson.values)
-    blanks = gradients.Blanks(lesson.exercise.blank, answered=answered, **(LARGE if large else {}))
+    blanks = gradients.Blanks(lesson.exercise.blank, answered=answered, on_paper=True, **(LARGE if large else {}))
     drawing = gradients.draw(lesson, {}, blanks, number_format)
     sheet = gradients.build(lesson, drawing, values)
     task.print_heading(sheet, lesson, name, mark, answered)

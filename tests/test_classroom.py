@@ -325,6 +325,8 @@ GOOD = {
     "comma": b"id,name,group\nS1,Ada,A\nS2,Emmy,B\n",
     "semicolon": b"ID;Name;group\r\nS1;Ada;A\r\nS2;Emmy;B\r\n",
     "tab and BOM": b"\xef\xbb\xbfid\tname\tgroup\nS1\tAda\tA\n\nS2\tEmmy\tB\n",
+    "sep=": b"sep=;\r\nid;name;group\r\nS1;Ada;A\r\nS2;Emmy;B\r\n",
+    "UTF-16": "id\tname\tgroup\nS1\tAda\tA\nS2\tEmmy\tB\n".encode("utf-16"),
     "quoted": b'name,group,id\n"Ada",A," S1 "\n"Emmy",B,S2\n',
 }
 
@@ -357,6 +359,7 @@ BAD = {
     b"id\nhandout\n": ["row 2", "'handout'"],
     b"id\n" + b"x" * 200 + b"\n": ["row 2", "200"],
     b"id,name\n1,a,b\n": ["more values"],
+    b"The class\nid,name\n1,a\n": ["row 1", "The class", "id"],
     b"PK\x03\x04\0\0\0": ["not a text file"],
 }
 
@@ -430,6 +433,7 @@ def test_whose_file_is_whose(trio, tmp_path):
     shutil.copyfile(folder / "C.xlsx", box / "deep" / "Carla_1234_assignsubmission_file_.xlsx")
     shutil.copyfile(folder / "other" / "A.xlsx", box / "nobody.xlsx")
     (box / "notes.txt").write_text("hello")
+    (box / "Thumbs.db").write_text("hello")
     rows = graded(record, box, tmp_path / "j")
     assert sum(answer.mark for answer in rows["A"].marked.answers.values()) == 27
     assert rows["B"].status == "wrong student's file: that of C" and not rows["B"].marked.answers
@@ -464,8 +468,7 @@ def test_a_changed_formula_a_changed_number_and_an_answer_key_are_told(trio, tmp
         spelled(desk)
         desk.save()
 
-    shutil.copyfile(folder / "key" / "C.xlsx", folder / "keyed.xlsx")
-    rows = graded(record, inbox(folder, tmp_path, A=tampered, C=folder / "keyed.xlsx"), tmp_path / "j")
+    rows = graded(record, inbox(folder, tmp_path, A=tampered, C=folder / "key" / "C.xlsx"), tmp_path / "j")
     out = Desk(folder / "A.xlsx").cell("out_g", 0, 0)
     assert rows["A"].flags == ["inputs changed", f"formula elsewhere changed: Gradients!{out}"]
     assert "answer key" in rows["C"].status and rows["B"].status == "missing"
@@ -532,7 +535,7 @@ def test_several_files_that_say_they_are_one_students_are_left_to_the_teacher(tr
 
 def test_the_folder_itself_may_be_named_and_its_keys_and_reports_are_no_submissions(trio, tmp_path):
     record, folder = trio
-    shutil.copytree(folder, tmp_path / "d", ignore=shutil.ignore_patterns("other"))
+    shutil.copytree(folder, tmp_path / "d", ignore=shutil.ignore_patterns("other", "keyed.xlsx"))
     solved(tmp_path / "d" / "B.xlsx")
     done = sheetgrad("grade", "d", "--submissions", "d", "--feedback", "d/back", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -682,7 +685,7 @@ def test_feedback_marks_every_blank_and_holds_no_answer(trio, tmp_path):
     assert list(report["total"]) == [6, 0, 0] and list(report["strict"]) == [0, 0, 0]
     assert report.loc[0, "w1.g"] == 6 and report.loc[0, "status"] == "marked"
     answers = pd.read_excel(tmp_path / "r.xlsx", sheet_name="Answers")
-    assert answers.loc[0, "l1.g[1,1]"] == "wrong: mask" and answers.loc[0, "w1.g[1,1]"] == "follow-through"
+    assert answers.loc[0, "l1.g[1,1]"] == "wrong: no mask" and answers.loc[0, "w1.g[1,1]"] == "follow-through"
 
 
 def test_what_looks_like_a_formula_stays_a_text_in_the_report(tmp_path):

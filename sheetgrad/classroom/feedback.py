@@ -45,6 +45,10 @@ def write_feedback(data: bytes, marked: Marked, blanks: Cells, title: str) -> by
         heads = (title, f"{earned} of {len(marked.answers)} marks")
         for row, text in enumerate(heads, 1):
             _text(sheet.cell(row, 1), text, Font(name=CALIBRI, size=18 if row == 1 else 14, bold=True))
+        if marked.changed:
+            places = ", ".join(marked.changed[:5]) + (" …" if len(marked.changed) > 5 else "")
+            said = f"Formulas outside the blanks were changed: {places}. What reads them may be wrong for that reason."
+            _text(sheet.cell(3, 1), said, Font(name=CALIBRI, color=WRONG_INK))
         for column, text in enumerate(("cell", "number", "", "what to look at"), 1):
             cell = sheet.cell(4, column)
             _text(cell, text, Font(name=CALIBRI, bold=True, color="FFFFFF"))

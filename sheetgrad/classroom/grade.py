@@ -24,7 +24,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 
 from sheetgrad.classroom.feedback import write_feedback
 from sheetgrad.classroom.handout import Given, HandoutError, Record
-from sheetgrad.classroom.marking import EMPTY, NUDGED, TYPED, UNSURE, Marked, digest, examiner, mark_one
+from sheetgrad.classroom.marking import EMPTY, NUDGED, SHORT, TYPED, UNSURE, Marked, digest, examiner, mark_one
 from sheetgrad.classroom.roster import OURS
 from sheetgrad.classroom.workers import each
 from sheetgrad.files import TargetError, whole, write_whole
@@ -40,6 +40,7 @@ ENDINGS = (".xlsx", ".xlsm")
 BODY, HEAD = Font(name=WORDS, size=11), Font(name=WORDS, size=11, bold=True, color="FFFFFF")
 LEFT, MIDDLE = Alignment(horizontal="left"), Alignment(horizontal="center")
 LARGEST_SUBMISSION = 20_000_000  # bytes
+SYSTEM = ("thumbs.db", "desktop.ini")  # what file managers leave in folders
 MOST_FILES = 200_000
 MOST_NAMED = 3  # cells or students in a flag
 FLAGGED = {
@@ -105,7 +106,7 @@ def find_files(folder: Path, handouts: Path, skip: Sequence[Path | None] = ()) -
     ours = {path.resolve() for path in skip if path}
     found = []
     for path in sorted(folder.iterdir() if own else folder.rglob("*")):
-        hidden = path.name.startswith((".", "~$"))
+        hidden = path.name.startswith((".", "~$")) or path.name.lower() in SYSTEM
         other = own and (path.suffix.lower() not in ENDINGS or path.stem.lower() in OURS)
         if (
             path.is_file()
@@ -131,12 +132,17 @@ def assign(
     claims: dict[str, list[Submission]] = defaultdict(list)
     stray: list[Row] = []
     strangers = []
+    wrong: dict[str, Row] = {}
     for path in files:
         mark = by_name.get(path.stem.strip().lower())
         if mark and path.suffix.lower() in ENDINGS:
             claims[mark].append(Submission(path, mark))
         elif path.suffix.lower() in ENDINGS:
             strangers.append(path)
+        elif mark:
+            wrong[mark] = Row(
+                mark, record.given[mark], _shown(path), Marked(problem=f"found {path.suffix}, expected .xlsx")
+            )
         else:
             stray.append(_stray(path, "not a workbook (.xlsx); nobody's"))
     read = ((record.course.text, None, data, str(path)) for path in strangers for data in [_read(path)] if data)
@@ -162,6 +168,7 @@ def assign(
         first = (named or several)[0]
         chosen.append(first)
         stray += [_stray(one.path, f"not marked: {_shown(first.path)} counts") for one in several if one is not first]
+    stray += [row for mark, row in wrong.items() if mark not in claims]
     order = {mark: k for k, mark in enumerate(record.given)}
     return sorted(chosen, key=lambda one: order[one.mark]), stray
 
@@ -316,10 +323,10 @@ def _owners(record: Record) -> dict[str, set[str]]:
 
 def report_rows(record: Record, rows: Iterable[Row], stray: Sequence[Row]) -> list[Row]:
     """A row for every student in the order of the roster, then the stray files; with their flags."""
-    found = {row.mark: row for row in rows}
+    found = {row.mark: row for row in [*stray, *rows] if row.mark}
     every = [found.get(mark) or Row(mark, one) for mark, one in record.given.items()]
     _alike([row for row in every if row.marked.answers])
-    return [*every, *stray]
+    return [*every, *(row for row in stray if not row.mark)]
 
 
 def _look_at(row: Row, owners: Mapping[str, Collection[str]]) -> None:
@@ -416,7 +423,7 @@ def tables(record: Record, rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
 
 
 def _said(verdict: str, hint: str) -> str:
-    return verdict if hint in ("", verdict) else f"{verdict}: {hint}"
+    return verdict if hint in ("", verdict) else f"{verdict}: {SHORT[hint]}"
 
 
 def write_report(found: Mapping[str, pd.DataFrame], target: Path) -> Path:

@@ -46,6 +46,18 @@ UNKNOWN = ("#NAME?", "#SPILL!", "#CALC!", "#VALUE!", "#N/A", "#NULL!", "#N/IMPL!
 
 RIGHT, FOLLOWED, WRONG = "right", "follow-through", "wrong"
 TYPED, EMPTY, TEXT, ERROR, UNSURE, NUDGED = "typed", "empty", "text", "error", "unsure", "nudged"
+SHORT = {  # the hints in the report
+    "sum": "only one example",
+    "transposed": "rows and columns exchanged",
+    "mean": "the mean's 1/n",
+    "averaged": "averaged, not summed",
+    "two": "a factor of 2",
+    "sign": "the sign",
+    "mask": "no mask",
+    "slope": "no slope of the function",
+    "dollar": "dragged wrongly?",
+    "still": "does not move",
+}
 WORDS = {
     **HINTS,
     TYPED: "A number is typed in here. Write a formula: it is tried on other numbers as well.",
@@ -55,7 +67,7 @@ WORDS = {
     UNSURE: "No program here could compute this formula. Your teacher will have a look.",
     NUDGED: "This takes its number from the nudges of the sheet Check. Write the rule instead.",
     "still": "This gives the same number whatever the other cells say.",
-    "dollar": "Other cells of this block are right. Do all references of this formula move, or stay ($), as theirs do?",
+    "dollar": "The first cell of this block is right. Do the references of this formula move, or stay ($), as they should?",
     WRONG: "Not right yet. Nudge the number by a little and watch the loss: how fast does it move?",
 }
 
@@ -423,8 +435,8 @@ def _reads(formula: str) -> bool:
 
 
 def _compare_neighbours(answers: Sequence[Answer]) -> None:
-    """Where some cells of a block are right, a wrong one that nothing else explains was probably dragged wrongly."""
-    if any(answer.mark and answer.formula for answer in answers):
+    """Where the first cell of a block is right, a wrong one that nothing else explains was probably dragged wrongly."""
+    if answers[0].mark and answers[0].formula:
         for answer in answers:
             if answer.hint == WRONG and answer.formula:
                 answer.hint = "dollar"

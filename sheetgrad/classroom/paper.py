@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
@@ -20,6 +21,13 @@ ONE_AT_A_TIME = Lock()  # a workshop serves one thread
 AT_ONCE = 20  # students in one call of LibreOffice: to start it takes longest
 
 
+def check_tools() -> None:
+    """Raises ``EngineError`` or :class:`HandoutError` when LibreOffice or pypdf is not there."""
+    LibreOffice()
+    if find_spec("pypdf") is None:
+        raise HandoutError("--pdf: pypdf is not installed: pip install pypdf")
+
+
 def missing_pages(record: Record, folder: Path, form: str) -> list[Given]:
     """Those whose sheet or answers are not printed yet in this form, ``pdf`` or ``paper``."""
     return [one for one in record.given.values() if not all(path.exists() for path in _paths(folder, one, form))]
@@ -32,7 +40,6 @@ def print_pages(
 
     ``jobs`` LibreOffices run side by side. Raises ``EngineError`` when there is none, or when it fails.
     """
-    LibreOffice()  # is there one?
     batches = [todo[start : start + AT_ONCE] for start in range(0, len(todo), AT_ONCE)]
     with ThreadPoolExecutor(jobs) as executor:
         try:
@@ -64,13 +71,10 @@ def _print_batch(record: Record, form: str, batch: Sequence[Given]) -> list[tupl
 def merge(record: Record, folder: Path, form: str) -> tuple[Path, Path]:
     """All sheets in one PDF, and all answers in another, in the order of the roster.
 
-    A student's part begins on an odd page, so that they can be printed on both sides. Raises :class:`HandoutError`
-    when pypdf is not installed.
+    A student's part begins on an odd page, so that they can be printed on both sides.
     """
-    try:
-        from pypdf import PdfReader, PdfWriter
-    except ImportError:
-        raise HandoutError("--pdf: pypdf is not installed: pip install 'sheetgrad[pdf]'") from None
+    from pypdf import PdfReader, PdfWriter
+
     targets = folder / MERGED[form][0], folder / KEYS / MERGED[form][1]
     for which, target in enumerate(targets):
         merged = PdfWriter()

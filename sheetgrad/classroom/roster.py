@@ -60,6 +60,7 @@ def read_roster(path: str | Path) -> list[Student]:
     headings = [unicodedata.normalize("NFC", str(column).strip()) for column in frame.columns]
     known = {heading.lower(): k for k, heading in reversed(list(enumerate(headings)))}
     if "id" not in known:
+        headings = [heading for heading in headings if not heading.startswith("Unnamed: ")]
         shown = ", ".join(headings[:8]) or "none"
         raise RosterError(f"{path}, row 1: found the columns {shown}; expected one called id")
     if not isinstance(frame, pd.DataFrame) or frame.empty:
@@ -85,12 +86,15 @@ def _read_csv(path: Path):
 
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
     if "\0" in text:
         raise RosterError(f"{path}: not a text file; expected a .csv or .xlsx with a column id")
-    first = text.lstrip().partition("\n")[0]
+    first, _, rest = text.lstrip().partition("\n")
+    if first.lower().startswith("sep="):  # Excel's own way to say it
+        text = rest
+        first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     from io import StringIO
 

@@ -163,7 +163,7 @@ def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError:
-        raise SchedulerError("--scheduler: Dask is not installed: pip install 'sheetgrad[dask]'") from None
+        raise SchedulerError("--scheduler: Dask is not installed: pip install distributed") from None
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:

@@ -94,7 +94,7 @@ class Workshop:
 
     def __init__(self, course: Course):
         self.course = course
-        self.lesson = course.lesson.without_extras()
+        self.lesson = course.lesson.to_hand_out()
         self.variants = Variants(self.lesson)
         self.handout_plan = make_handout_plan(self.lesson, course.checked, NAME, MARK, FORMS)
         for sheet in self.handout_plan.sheets:

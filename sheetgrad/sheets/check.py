@@ -18,7 +18,7 @@ from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions,
 NAME = "Check"
 TOP = 6
 STEP = (3, 3)  # row and column of h
-WAITING = "…"
+WAITING, NO_NUMBER = "…", "no number"
 FIELDS = {  # as on the Nudge sheet; those after VISIBLE fold away
     "number": ("number", "number", "@"),
     "value": ("value", "value_copy", "0.00"),
@@ -136,9 +136,13 @@ def _looked_up(place: Placement, key: str) -> Expr:
 
 
 def _typed(place: Placement, key: str) -> Expr:
-    """What the student typed, as long as it is a number: an empty cell would show as 0."""
+    """What the student typed, as long as it is a number: an empty cell would show as 0, and stays empty; a text or an
+    error becomes ``NO_NUMBER``."""
     cell = _looked_up(place, key)
-    return Call("IF", (Call("ISNUMBER", (cell,)), cell, Text("")))
+    otherwise = conditions(
+        [(Call("ISERROR", (cell,)), Text(NO_NUMBER)), (Op("=", cell, Text("")), Text(""))], Text(NO_NUMBER)
+    )
+    return Call("IF", (Call("ISNUMBER", (cell,)), cell, otherwise))
 
 
 def verdict_expression(loss: str) -> Expr:
@@ -155,6 +159,7 @@ def verdict_expression(loss: str) -> Expr:
     above = Op(">=", YOURS, Op("-", Call("MIN", (right, left)), allowed))
     below = Op("<=", YOURS, Op("+", Call("MAX", (right, left)), allowed))
     kink = Call("AND", (nudge.corner_expression(loss), above, below))
-    cases = [(Op("=", YOURS, Text("")), WAITING), (agree, nudge.AGREE), (kink, nudge.KINK)]
+    cases = [(Op("=", YOURS, Text("")), WAITING), (Op("=", YOURS, Text(NO_NUMBER)), nudge.DISAGREE)]
+    cases += [(agree, nudge.AGREE), (kink, nudge.KINK)]
     judged = conditions([(test, Text(word)) for test, word in cases], Text(nudge.DISAGREE))
     return replaced(judged, {Ref("field.right", ()): right, Ref("field.left", ()): left})

@@ -46,7 +46,8 @@ class Blanks:
 
     What depends on a blank shows nothing until it is filled in. ``checked``: a verdict stands beside each blank.
     For pencil and paper: ``working``, so many rows of free space follow a section with blanks, and ``height``, that of
-    the rows of blanks in points. ``answered``: the answers stand in the same places.
+    the rows of blanks in points. ``answered``: the answers stand in the same places. ``on_paper``: what waits for a blank
+    is left out, since nothing will ever fill it.
     """
 
     keys: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Blanks:
     working: int = 0
     height: float = 0.0
     answered: bool = False
+    on_paper: bool = False
 
     def withheld(self, program: Program) -> dict[str, list[str]]:
         """The gradients that wait for blanks, each with the operands that must be there first."""
@@ -65,8 +67,8 @@ class Blanks:
         return waiting
 
     def on_the_way(self, program: Program) -> set[str]:
-        """The steps that lead to a blank and nowhere else: they are not shown."""
-        hidden: set[str] = set()
+        """The steps that lead to a blank and nowhere else: they are not shown. Nor, on paper, is what waits."""
+        hidden = set(self.withheld(program)) if self.on_paper else set()
         for line in () if self.answered else reversed(program.backward):
             readers = {other.target for other in program.backward if line.target in other.operands}
             on_the_way = line.target not in self.keys and line.target.rpartition("_")[0] in self.keys

@@ -16,11 +16,12 @@ from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
 from sheetgrad.sheets.passes import joined
 
 PRACTICE = """
-Type a formula into every cell with a blue border. The sign beside it says at once whether it is right: … while the cell is empty, ✓ or ✗ when it holds a number. The check knows no rule; it nudges the number and watches the loss.
+Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
 """
 EXAM = """
 Type a formula into every cell with a blue border.
 """
+PRINT_SPAN, PRINT_CHARACTERS = 13, 125  # columns of a printed Gradients sheet, and what fits them
 MARKED = """
 Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
 """
@@ -34,12 +35,13 @@ def build(lesson: Lesson, drawing: gradients.Drawing, verdicts: Sequence[Area], 
     for row, word, text in ((2, "name", name), (3, "id", mark)):
         sheet.label(row, TEXT_COLUMN, word, "setting_name")
         sheet.label(row, TEXT_COLUMN + 1, text, "text_line")
-    sheet.label(5, TEXT_COLUMN, lesson.question, "question", span=SPAN)
-    sheet.heights[5] = 20 * math.ceil(len(lesson.question) / 70)
+    task = " ".join(lesson.exercise.text.split()) or lesson.question
+    sheet.label(5, TEXT_COLUMN, task, "question", span=SPAN)
+    sheet.heights[5] = 20 * math.ceil(len(task) / 75)
     if blanks.checked:
         _score(sheet, verdicts)
     row = 9
-    for text in (lesson.exercise.text, PRACTICE if blanks.checked else EXAM, MARKED):
+    for text in (PRACTICE if blanks.checked else EXAM, MARKED):
         for paragraph in filter(None, (" ".join(part.split()) for part in text.split("\n\n"))):
             sheet.label(row, TEXT_COLUMN, paragraph, "text", span=SPAN)
             sheet.heights[row] = LINE * math.ceil(len(paragraph) / CHARACTERS) + 6
@@ -55,10 +57,11 @@ def build(lesson: Lesson, drawing: gradients.Drawing, verdicts: Sequence[Area], 
 def print_heading(sheet: Sheet, lesson: Lesson, name: str, mark: str, answered: bool) -> None:
     """What stands at the top of a printed Gradients sheet instead of how to read it, and on each of its pages."""
     blank = ", ".join(lesson.exercise.blank)
-    text = f"The answers: {blank}." if answered else f"Fill in the boxes: {blank}."
-    lines = [label for label in sheet.labels if label.row == 2]
-    sheet.labels = [label for label in sheet.labels if label not in lines]
-    sheet.label(2, TEXT_COLUMN, f"{lesson.question} {text}", "subtitle")
+    task = " ".join(lesson.exercise.text.split()) or lesson.question
+    text = f"The answers: {blank}." if answered else f"{task} Fill in the boxes: {blank}."
+    sheet.labels = [label for label in sheet.labels if label.row != 2]
+    sheet.label(2, TEXT_COLUMN, text, "text", span=PRINT_SPAN)
+    sheet.heights[2] = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
     sheet.heading = (f"Answers: {name}" if answered else name, mark)
 
 
