@@ -2,7 +2,7 @@
 
     python benchmarks/classroom.py [--students 200] [--class-sizes 100 3000] [--markdown docs/benchmarks-classroom.md]
 
-For the lessons ``mlp`` and ``mini-batch``, in the mode to practise with (the heavier one):
+For the lessons ``mlp`` (27 blanks) and ``mini-batch`` (8), to practise with (checks beside the blanks) and as an exam:
 
 handouts     ``handout.make`` for so many students: a handout and an answer key each, both recalculated and proven
 submissions  ``grade.mark_class``: every handout filled in with right formulas (by the printer of the key), marked on its
@@ -41,15 +41,16 @@ from sheetgrad.formulas import Printer, fill
 from sheetgrad.lesson import Lesson
 from sheetgrad.sheets import gradients
 
-LESSONS, JOBS, YARDSTICKS = ("mlp", "mini-batch"), 2, 10
+CASES = (("mlp", "practice"), ("mlp", "exam"), ("mini-batch", "practice"), ("mini-batch", "exam"))
+JOBS, YARDSTICKS = 2, 10
 
 
-def measure(name: str, students: int, work: str) -> dict:
+def measure(name: str, mode: str, students: int, work: str) -> dict:
     """One lesson and class: seconds from the first result to the last, and peak memory in MB."""
     with tempfile.TemporaryDirectory() as room:
         folder = Path(room)
         marks = [Student(f"S{k:05d}", f"Student {k}") for k in range(students)]
-        record = handout.prepare(Lesson.load(name).with_blank(), marks, folder, "practice", "s")
+        record = handout.prepare(Lesson.load(name).with_blank(), marks, folder, mode, "s")
         if work == "handouts":
             figures = timed(handout.make(record, folder, handout.missing(record, folder), JOBS), students)
         elif work == "yardstick":
@@ -122,8 +123,8 @@ def filled(data: bytes, answers: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def run(name: str, students: int, work: str) -> dict:
-    command = [sys.executable, __file__, "--one", name, str(students), work]
+def run(name: str, mode: str, students: int, work: str) -> dict:
+    command = [sys.executable, __file__, "--one", name, mode, str(students), work]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
@@ -132,11 +133,11 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=200)
     parser.add_argument("--class-sizes", type=int, nargs="*", default=[100, 3000])
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the report there")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        name, students, work = arguments.one
-        print(json.dumps(measure(name, int(students), work)))
+        name, mode, students, work = arguments.one
+        print(json.dumps(measure(name, mode, int(students), work)))
         return
     console = Console()
     lines = [
@@ -153,15 +154,15 @@ def main() -> None:
         "| lesson | handouts with keys | submissions marked | LibreOffice, once a file | handouts ÷ | submissions ÷ |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in LESSONS:
-        with console.status(name):
-            made, marked = (run(name, arguments.students, work)["rate"] for work in ("handouts", "submissions"))
-            yardstick = run(name, YARDSTICKS, "yardstick")["rate"]
+    for name, mode in CASES:
+        with console.status(f"{name}, {mode}"):
+            made, marked = (run(name, mode, arguments.students, work)["rate"] for work in ("handouts", "submissions"))
+            yardstick = run(name, mode, YARDSTICKS, "yardstick")["rate"]
         times = f"{made / yardstick:.0f} | {marked / yardstick:.0f}"
-        lines.append(f"| `{name}` | {made:.0f} | {marked:.0f} | {yardstick:.2f} | {times} |")
+        lines.append(f"| `{name}`, {mode} | {made:.0f} | {marked:.0f} | {yardstick:.2f} | {times} |")
     lines += [
         "",
-        f"Peak memory in MB by the size of the class, `{LESSONS[0]}`: of the process itself (the report included), and of "
+        f"Peak memory in MB by the size of the class, `{CASES[0][0]}` to practise with: of the process itself (the report included), and of "
         "its largest worker.",
         "",
         "| students | handing out | worker | marking | worker |",
@@ -169,7 +170,7 @@ def main() -> None:
     ]
     for students in arguments.class_sizes:
         with console.status(f"{students} students"):
-            made, marked = (run(LESSONS[0], students, work) for work in ("handouts", "submissions"))
+            made, marked = (run(*CASES[0], students, work) for work in ("handouts", "submissions"))
         lines.append(
             f"| {students:,} | {made['own']:.0f} | {made['worker']:.0f} | {marked['own']:.0f} | {marked['worker']:.0f} |"
         )

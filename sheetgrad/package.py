@@ -138,7 +138,7 @@ def formula_texts(file: IO[bytes]) -> dict[str, FormulaTexts]:
             for match in FORMULA.finditer(data):
                 cell, text = match[1].decode(), unescape(match[3].decode("utf-8", "replace"))
                 formulas.texts[cell] = text
-                if area := ARRAY.search(match[2]):
+                if b"array" in match[2] and (area := ARRAY.search(match[2])):
                     _fill(formulas, cell, area[1].decode(), text)
         return found
 

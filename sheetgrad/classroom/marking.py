@@ -190,7 +190,7 @@ class Examiner:
                         return marked
                     own = self.program.run(self.shop.tensors(numbers))
                     tried = [own, *self.trials]
-                    scenarios = [changes_to(self.shop.inputs, values) for values in tried]
+                    scenarios = self._scenarios(tried)
                     run = partial(_in_memory, book)
                     found = run(scenarios, self.wanted)
                     formulas = {
@@ -233,7 +233,7 @@ class Examiner:
         if marked.course and marked.course != self.shop.course.digest:
             marked.problem = "file of another lesson or class"
             return marked
-        missing = [sheet for sheet in (*self.wanted, *by_sheet(self.shop.inputs)) if sheet not in book.sheets]
+        missing = [sheet.name for sheet in self.shop.handout_plan.sheets if sheet.name not in book.sheets]
         if missing:
             marked.problem = f"file of another lesson: it has no sheet {missing[0]}"
             return marked
@@ -268,8 +268,9 @@ class Examiner:
         A cell earns a follow-through mark when its formula is right given any numbers in the student's other blanks:
         then it is so given their own, and a typed number never is.
         """
+        nudged = self._nudged(found)
+        found = found[: len(tried)]
         shown = [self._arrays(values) for values in found]
-        nudged = self._nudged(found[1], tried[1], run)
         answers: dict[str, Answer] = {}
         for key in self.blank:
             places = {index: place for place, (name, index) in self.shop.blanks.items() if name == key}
@@ -306,16 +307,25 @@ class Examiner:
             _compare_neighbours([answers[element_name(key, index)] for index in places])
         return answers
 
-    def _nudged(self, found: Values, right: Arrays, run: Run) -> set[tuple[str, str]]:
+    def _scenarios(self, tried: Sequence[Arrays]) -> list[Changes]:
+        """What to set for every trial; where there are checks, the last trial once more with a nudge of 0."""
+        scenarios: list[Changes] = [changes_to(self.shop.inputs, values) for values in tried]
+        if self.shop.course.checked:
+            h = address(*check.STEP)
+            step = self.shop.lesson.nudge.step
+            scenarios = [{**changes, check.NAME: {h: step}} for changes in scenarios]
+            scenarios.append({**scenarios[-1], check.NAME: {h: 0.0}})
+        return scenarios
+
+    def _nudged(self, found: Sequence[Values]) -> set[tuple[str, str]]:
         """The blanks that take their numbers from the nudges of the Check sheet: those that change when its h is 0."""
         if not self.shop.course.checked:
             return set()
-        changes = {**changes_to(self.shop.inputs, right), check.NAME: {address(*check.STEP): 0.0}}
-        now = run([changes], self.wanted)[0]
+        before, now = found[-2:]
         return {
             (sheet, cell)
             for sheet, cell in self.shop.blanks
-            if isinstance(found[sheet][cell], float) and now[sheet][cell] != found[sheet][cell]
+            if isinstance(before[sheet][cell], float) and now[sheet][cell] != before[sheet][cell]
         }
 
     def _probe(self, key: str, tried: Sequence[Arrays], run: Run) -> np.ndarray:

@@ -84,7 +84,12 @@ class OpenWorkbook:
 
     def restore(self, before: Sequence[tuple[tuple[str, int, int], str | None, object]]) -> None:
         """Put back what `change` had replaced. A formula that refers to itself cannot be set: its cell stays empty."""
+        numbers = [(*cell, value) for cell, formula, value in before if not formula and isinstance(value, float)]
+        for cell, rectangle in _rectangles(numbers):
+            self._book.set_values_batch(*cell, rectangle)
         for cell, formula, value in before:
+            if not formula and isinstance(value, float):
+                continue
             try:
                 _put(self._book, *cell, Formula(f"={formula.lstrip('=')}") if formula else value)
             except Exception as error:
@@ -116,6 +121,7 @@ class OpenWorkbook:
 
 def _load(data: bytes) -> formualizer.Workbook:
     book = formualizer.load_workbook_bytes(data)
+    book.set_changelog_enabled(False)  # nobody undoes; in a workbook that is changed thousands of times it only grows
     book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
     return book
 
