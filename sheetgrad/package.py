@@ -6,6 +6,7 @@ files from elsewhere, or hold one cell in the last row of a sheet so that its re
 
 from __future__ import annotations
 
+import io
 import posixpath
 import re
 import zipfile
@@ -36,6 +37,7 @@ FETCHES = re.compile(
 )
 CHARACTER = re.compile(rb"&#(x[0-9a-f]{1,6}|[0-9]{1,7});", re.I)
 FORMULA = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><f\b([^>]*)>([^<]*)</f>')
+ANY_FORMULA = re.compile(rb"<f\b[^>]*/>|<f\b[^>]*>[^<]*</f>")
 ARRAY = re.compile(rb'(?=.*\bt="array").*\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 MOST_FILLED = 10_000  # cells of an array formula that are looked at
 HEAD = 4_096  # bytes of a part that tell its encoding
@@ -127,20 +129,38 @@ def formula_texts(file: IO[bytes]) -> dict[str, FormulaTexts]:
     ``lxml`` raise, or ``KeyError``, for a file that is not put together as usual.
     """
     with zipfile.ZipFile(file) as archive:
-        book = etree.fromstring(archive.read("xl/workbook.xml"))
-        links = etree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-        targets = {link.get("Id"): link.get("Target") for link in links}
         found = {}
-        for sheet in book.iterfind("{*}sheets/{*}sheet"):
-            target = next(targets[value] for name, value in sheet.items() if name.endswith("}id"))
-            data = archive.read(posixpath.normpath(posixpath.join("/xl", target)).lstrip("/"))
-            found[sheet.get("name")] = formulas = FormulaTexts()
-            for match in FORMULA.finditer(data):
+        for sheet, part in _sheet_parts(archive).items():
+            found[sheet] = formulas = FormulaTexts()
+            for match in FORMULA.finditer(archive.read(part)):
                 cell, text = match[1].decode(), unescape(match[3].decode("utf-8", "replace"))
                 formulas.texts[cell] = text
                 if b"array" in match[2] and (area := ARRAY.search(match[2])):
                     _fill(formulas, cell, area[1].decode(), text)
         return found
+
+
+def without_formulas(data: bytes, sheet: str) -> bytes:
+    """The same workbook with the stored values of one sheet in place of its formulas; raises as :func:`formula_texts`."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(out, "w") as lighter:
+        part = _sheet_parts(archive)[sheet]
+        for name in archive.namelist():
+            content = archive.read(name)
+            lighter.writestr(name, ANY_FORMULA.sub(b"", content) if name == part else content)
+    return out.getvalue()
+
+
+def _sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The part of the archive that each sheet is."""
+    book = etree.fromstring(archive.read("xl/workbook.xml"))
+    links = etree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    targets = {link.get("Id"): link.get("Target") for link in links}
+    found = {}
+    for sheet in book.iterfind("{*}sheets/{*}sheet"):
+        target = next(targets[value] for name, value in sheet.items() if name.endswith("}id"))
+        found[sheet.get("name")] = posixpath.normpath(posixpath.join("/xl", target)).lstrip("/")
+    return found
 
 
 def _fill(formulas: FormulaTexts, own: str, area: str, text: str) -> None:

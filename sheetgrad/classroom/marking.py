@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from sheetgrad.engines.formualizer import OpenWorkbook
 from sheetgrad.engines.libreoffice import LibreOffice, to_xlsx
 from sheetgrad.formulas import element_name
 from sheetgrad.layout import address
-from sheetgrad.package import FormulaTexts, UnsafeFileError, check_package, formula_texts
+from sheetgrad.package import FormulaTexts, UnsafeFileError, check_package, formula_texts, without_formulas
 from sheetgrad.sheets import check
 from sheetgrad.verify import same_formula
 from sheetgrad.write import CARRIER
@@ -40,6 +41,11 @@ TRIALS, DRAWS = 3, 40  # changed numbers that every submission is tried on, and 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # how close a cell must come: a student's formula may round in another order
 SECONDS = 60.0  # for one submission
 SECOND_SECONDS = 25.0  # of these for LibreOffice, which must have ended before the process is
+OWN_CELLS = re.compile(  # formulas that cannot but read the sheet that they stand on; never tries a second way to match
+    r"(?:\$?[A-Z]{1,3}+\$?[0-9]{1,7}+|[0-9.]++(?:E[-+]?[0-9]++)?+|[-+*/^(),:<>= {}]"
+    r"|(?:SUM|SUMPRODUCT|AVERAGE|IF|MAX|MIN|ABS|SIGN|MMULT|TRANSPOSE|SUMIF|COUNT|EXP|LN|SQRT|TANH|SUMSQ)\()*+",
+    re.I,
+)
 SECOND_OPINIONS = ("libreoffice", "ironcalc")  # asked, where installed, when the engine does not know a function
 UNKNOWN_FUNCTION = ("#NAME?", "#N/IMPL!", "#CALC!", "#ERROR!")
 UNKNOWN = ("#NAME?", "#SPILL!", "#CALC!", "#VALUE!", "#N/A", "#NULL!", "#N/IMPL!", "#ERROR!")
@@ -181,8 +187,9 @@ class Examiner:
             path.write_bytes(data)
             try:
                 with guard("formualizer", path):
-                    book = OpenWorkbook(data)
                     texts = defaultdict(FormulaTexts, formula_texts(io.BytesIO(data)))
+                    light = self.shop.course.checked and check.NAME in texts and not self._may_read_checks(texts)
+                    book = OpenWorkbook(without_formulas(data, check.NAME) if light else data)
                     for sheet, formulas in texts.items():
                         book.clear(sheet, formulas.filled)
                     marked = self._whose(book, texts)
@@ -216,6 +223,17 @@ class Examiner:
                 reason = str(error).replace(str(path), "the file").removeprefix("formualizer: ")
                 return Marked(problem=f"cannot be read: {reason.removeprefix('the file: ')}")
         return marked
+
+    def _may_read_checks(self, texts: Mapping[str, FormulaTexts]) -> bool:
+        """Whether a formula of the student's could take something from the Check sheet, which has most of the formulas:
+        where none can, it need not be computed. Plain cells of its own sheet and well-known functions cannot."""
+        for sheet, formulas in texts.items():
+            given = self.texts.get(sheet, FormulaTexts()).texts
+            if sheet != check.NAME and any(
+                text != given.get(cell) and not OWN_CELLS.fullmatch(text) for cell, text in formulas.texts.items()
+            ):
+                return True
+        return False
 
     def _whose(self, book: OpenWorkbook, texts: Mapping[str, FormulaTexts]) -> Marked:
         """What the file says of itself, the numbers in it, and which of its formulas were changed."""
