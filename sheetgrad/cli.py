@@ -65,7 +65,7 @@ def refusals() -> Iterator[None]:
     except OSError as error:
         refuse(f"{error.filename or 'file'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        refuse("stopped; nothing is half written, and the same call goes on from here")
+        refuse("stopped; nothing is half written")
 
 
 def refuse(message: str) -> None:

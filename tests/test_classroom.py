@@ -359,7 +359,7 @@ BAD = {
     b"id\nhandout\n": ["row 2", "'handout'"],
     b"id\n" + b"x" * 200 + b"\n": ["row 2", "200"],
     b"id,name\n1,a,b\n": ["more values"],
-    b"The class\nid,name\n1,a\n": ["row 1", "The class", "id"],
+    b"The class,\nid,name\n1,a\n": ["row 1", "The class", "id"],
     b"PK\x03\x04\0\0\0": ["not a text file"],
 }
 
