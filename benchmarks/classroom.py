@@ -32,13 +32,17 @@ from openpyxl import load_workbook
 from rich.console import Console
 from workbooks import machine
 
-from sheetgrad.classroom import grade, handout
-from sheetgrad.classroom.roster import Student
+from sheetgrad.classroom.give import handout
+from sheetgrad.classroom.give.roster import Student
+from sheetgrad.classroom.give.workshop import workshop
+from sheetgrad.classroom.mark import grade
 from sheetgrad.classroom.workers import each
-from sheetgrad.classroom.workshop import workshop
 from sheetgrad.engines.libreoffice import XLSX, LibreOffice
-from sheetgrad.formulas import Printer, fill
-from sheetgrad.lesson import Lesson
+from sheetgrad.formulas.fills import fill
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.drawing import Blanks
+from sheetgrad.plan.equations import draw
 from sheetgrad.sheets import gradients
 
 CASES = (("mlp", "practice"), ("mlp", "exam"), ("mini-batch", "practice"), ("mini-batch", "exam"))
@@ -96,7 +100,7 @@ def timed(items, count: int) -> dict:
 
 def right_formulas(shop) -> dict[str, str]:
     """The right formula of every blank, by its cell."""
-    drawing = gradients.draw(shop.lesson, {}, gradients.Blanks(shop.lesson.exercise.blank, shop.course.checked))
+    drawing = draw(shop.lesson, {}, Blanks(shop.lesson.exercise.blank, shop.course.checked))
     found = {}
     for item in (item for item in drawing.drawn if item.purpose == "blank"):
         cells, printer = shop.lesson.program.cells[item.key], Printer(drawing.book(item.step))

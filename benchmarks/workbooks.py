@@ -56,10 +56,11 @@ from rich.table import Table
 from sheetgrad.build import carried
 from sheetgrad.engines import get_engine
 from sheetgrad.engines.formualizer import store_values
-from sheetgrad.lesson import Lesson
-from sheetgrad.plan import make_plan
-from sheetgrad.verify import _Checker, open_workbook
-from sheetgrad.write import write
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.planning import make_plan
+from sheetgrad.verify import Checker
+from sheetgrad.workbook.reading import open_workbook
+from sheetgrad.workbook.write import write
 
 RUNS, PROCESSES = 3, 5
 WIDEST = 256  # columns of a sheet
@@ -145,7 +146,7 @@ def _run(lesson: Lesson, path: Path, seconds: dict[str, list[float]], facts: dic
     (book, found), read = timed(lambda: (open_workbook(path), get_engine("formualizer").recalculate(path)))
 
     def compare():
-        checker = _Checker(plan, book, found)
+        checker = Checker(plan, book, found)
         checker.run()
         return checker.report("", lesson.name, "formualizer")
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, build
-from sheetgrad.classroom import grade, handout
-from sheetgrad.classroom.roster import Student
-from sheetgrad.layout import Plan
-from sheetgrad.lesson import available
-from sheetgrad.plan import make_plan
+from sheetgrad.classroom.give import handout
+from sheetgrad.classroom.give.roster import Student
+from sheetgrad.classroom.mark import grade
+from sheetgrad.lesson.sources import available
+from sheetgrad.plan.blocks import Plan
+from sheetgrad.planning import make_plan
 
 HERE = Path(__file__).parent
 PAGES = HERE / "lessons"

@@ -11,9 +11,11 @@ from sheetgrad.build import build
 from sheetgrad.engines import EngineError
 from sheetgrad.files import TargetError
 from sheetgrad.gradcheck import GradcheckError, gradcheck
-from sheetgrad.layout import PlanError
-from sheetgrad.lesson import Lesson, LessonError
-from sheetgrad.verify import Mismatch, Report, TensorCheck, WorkbookError, verify
+from sheetgrad.lesson.fields import LessonError
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import PlanError
+from sheetgrad.verify import Mismatch, Report, TensorCheck, verify
+from sheetgrad.workbook.reading import WorkbookError
 
 __all__ = [
     "EngineError",

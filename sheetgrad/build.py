@@ -8,10 +8,11 @@ from pathlib import Path
 
 from sheetgrad.engines.formualizer import store_values
 from sheetgrad.files import TargetError, whole
-from sheetgrad.lesson import Lesson
-from sheetgrad.plan import make_plan
-from sheetgrad.verify import Report, WorkbookError, open_workbook, verify
-from sheetgrad.write import CARRIER, FORMAT, write
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.planning import make_plan
+from sheetgrad.verify import Report, verify
+from sheetgrad.workbook.reading import WorkbookError, open_workbook
+from sheetgrad.workbook.write import CARRIER, FORMAT, write
 
 
 def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:

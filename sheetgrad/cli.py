@@ -26,17 +26,21 @@ from rich.table import Table
 from rich.text import Text
 
 from sheetgrad.build import build
-from sheetgrad.classroom import grade, handout, paper
-from sheetgrad.classroom.handout import HandoutError
-from sheetgrad.classroom.roster import RosterError, read_roster
+from sheetgrad.classroom.give import handout, paper
+from sheetgrad.classroom.give.handout import HandoutError
+from sheetgrad.classroom.give.roster import RosterError, read_roster
+from sheetgrad.classroom.give.workshop import ProofError
+from sheetgrad.classroom.mark import grade
 from sheetgrad.classroom.workers import SchedulerError, WorkerLost
-from sheetgrad.classroom.workshop import ProofError
 from sheetgrad.engines import ENGINES, EngineError
 from sheetgrad.files import TargetError
 from sheetgrad.gradcheck import AUTOMATIC, STEP, Gradcheck, GradcheckError, check, counts, write_report
-from sheetgrad.layout import PlanError
-from sheetgrad.lesson import Lesson, LessonError, available
-from sheetgrad.verify import Report, WorkbookError, verify
+from sheetgrad.lesson.fields import LessonError
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lesson.sources import available
+from sheetgrad.plan.blocks import PlanError
+from sheetgrad.verify import Report, verify
+from sheetgrad.workbook.reading import WorkbookError
 
 REFUSALS = (
     *(LessonError, PlanError, EngineError, WorkbookError, TargetError, GradcheckError),

@@ -25,8 +25,8 @@ from openpyxl.utils.cell import get_column_letter, range_boundaries
 from sheetgrad.engines import Changes, EngineError, ErrorValue, Formula, Values, get_engine
 from sheetgrad.files import whole
 from sheetgrad.sheets.nudge import AGREE, DISAGREE, KINK, agreement, allowed_error
-from sheetgrad.style import VERDICTS
-from sheetgrad.verify import WorkbookError, open_workbook
+from sheetgrad.workbook.reading import WorkbookError, open_workbook
+from sheetgrad.workbook.style import VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,10 @@ import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sheetgrad.language import tensor_key
-from sheetgrad.lesson import Lesson, Tensor
-from sheetgrad.rules import builtin_rules
+from sheetgrad.autodiff.rules import builtin_rules
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lesson.tensors import Tensor
+from sheetgrad.lines.names import tensor_key
 
 NUMPY = {
     name: f"np.{name}"

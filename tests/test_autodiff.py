@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from sheetgrad.autodiff import differentiate
-from sheetgrad.language import LanguageError, parse_lines
-from sheetgrad.rules import builtin_rules, with_own_operations
+from sheetgrad.autodiff.reverse import differentiate
+from sheetgrad.autodiff.rules import builtin_rules, with_own_operations
+from sheetgrad.lines.parse import LanguageError, parse_lines
 
 
 def backward(text: str, wanted=None, **shapes) -> dict[str, str]:

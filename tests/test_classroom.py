@@ -21,15 +21,18 @@ from pupils import BLANK, KINDS, MARKS, Desk, hand_in, masked, products, spelled
 from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import Lesson, LessonError, verify
-from sheetgrad.classroom import grade, handout
-from sheetgrad.classroom.marking import Marked, mark_one
-from sheetgrad.classroom.roster import RosterError, Student, read_roster
-from sheetgrad.classroom.slips import HINTS
-from sheetgrad.classroom.variants import Variants
-from sheetgrad.classroom.workshop import Course, workshop
+from sheetgrad.classroom.give import handout
+from sheetgrad.classroom.give.roster import RosterError, Student, read_roster
+from sheetgrad.classroom.give.variants import Variants
+from sheetgrad.classroom.give.workshop import Course, workshop
+from sheetgrad.classroom.mark import grade
+from sheetgrad.classroom.mark.marking import Marked, mark_one
+from sheetgrad.classroom.mark.slips import HINTS
 from sheetgrad.engines import get_engine
 from sheetgrad.engines.libreoffice import XLSX, LibreOffice
-from sheetgrad.lesson import available
+from sheetgrad.lesson.sources import available
+from sheetgrad.plan.drawing import Blanks
+from sheetgrad.plan.equations import draw
 
 CLASS = 200
 
@@ -135,13 +138,13 @@ def kinked(found, total: int) -> str:
 
 def fill_in(path: Path, shop) -> None:
     """Right formulas by the printer of the key, in the handout's own places."""
-    from sheetgrad.formulas import Printer, fill
-    from sheetgrad.layout import extent
-    from sheetgrad.sheets import gradients
+    from sheetgrad.formulas.fills import fill
+    from sheetgrad.formulas.printing import Printer
+    from sheetgrad.plan.extents import extent
 
     lesson = shop.lesson
-    blanks = gradients.Blanks(lesson.exercise.blank, shop.course.checked)
-    drawing = gradients.draw(lesson, {}, blanks)
+    blanks = Blanks(lesson.exercise.blank, shop.course.checked)
+    drawing = draw(lesson, {}, blanks)
     book = load_workbook(path)
     for item in drawing.drawn:
         if item.purpose != "blank":
@@ -196,7 +199,7 @@ def test_no_part_of_a_handout_holds_an_answer(path, mode, tmp_path):
 
 def BLANKS(lesson: Lesson) -> set[str]:  # noqa: N802
     """The blanks and everything that hangs on them: in the handout, none of it has a number."""
-    from sheetgrad.sheets.gradients import Blanks
+    from sheetgrad.plan.drawing import Blanks
 
     blanks = Blanks(lesson.exercise.blank)
     return {*blanks.keys, *blanks.withheld(lesson.program), *blanks.on_the_way(lesson.program)}

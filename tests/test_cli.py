@@ -11,7 +11,7 @@ from conftest import LAYER
 from openpyxl import Workbook, load_workbook
 
 from sheetgrad import Lesson
-from sheetgrad.lesson import available
+from sheetgrad.lesson.sources import available
 
 GOOD = """
 title = "T"

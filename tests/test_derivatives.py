@@ -10,9 +10,11 @@ from autograd import grad
 from autograd.extend import defvjp, primitive
 from autograd.numpy.numpy_boxes import ArrayBox
 
-from sheetgrad.autodiff import differentiate
-from sheetgrad.language import NUMBERS, evaluate, parse_lines
-from sheetgrad.rules import builtin_rules, with_own_operations
+from sheetgrad.autodiff.reverse import differentiate
+from sheetgrad.autodiff.rules import builtin_rules, with_own_operations
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.parse import parse_lines
+from sheetgrad.lines.readings import NUMBERS
 
 _erf = primitive(np.vectorize(math.erf, otypes=[float]))
 defvjp(_erf, lambda ans, x: lambda g: g * 2 / math.sqrt(math.pi) * np.exp(-(x**2)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sheetgrad import Lesson
-from sheetgrad.lesson import available
+from sheetgrad.lesson.sources import available
 
 DOCS = Path(__file__).parent.parent / "docs"
 STALE = "stale: run `python docs/make.py`"

@@ -6,12 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from sheetgrad.cells import CellArray, Num, Op, Ref
+from sheetgrad.autodiff.rules import builtin_rules
 from sheetgrad.engines import get_engine
-from sheetgrad.formulas import FormulaError, Printer, Unaligned, fill, spell
-from sheetgrad.language import CELLS, NUMBERS, evaluate, parse_lines
-from sheetgrad.layout import placed
-from sheetgrad.rules import builtin_rules
+from sheetgrad.formulas.expressions import Num, Op, Ref
+from sheetgrad.formulas.fills import fill
+from sheetgrad.formulas.printing import FormulaError, Printer, Unaligned
+from sheetgrad.formulas.words import spell
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.parse import parse_lines
+from sheetgrad.lines.readings import CELLS, NUMBERS
+from sheetgrad.plan.extents import placed
 
 NUMBERS_IN = {
     "x": np.array([[1.5, -2.0, 0.5], [0.25, 3.0, -1.0]]),  # A1:C2

@@ -9,11 +9,12 @@ from openpyxl import load_workbook
 
 from sheetgrad import Lesson, build, verify
 from sheetgrad.engines import get_engine
-from sheetgrad.layout import address
-from sheetgrad.lesson import available
-from sheetgrad.plan import make_plan
+from sheetgrad.formulas.places import address
+from sheetgrad.lesson.sources import available
+from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge, ripple, step_size, tangent
-from sheetgrad.verify import compare, open_workbook
+from sheetgrad.verify import compare
+from sheetgrad.workbook.reading import open_workbook
 
 NAMES = [path.stem for path in available()]
 SETTINGS = ("laboratory.step_size", "laboratory.ripple", "laboratory.tangent", "laboratory.nudge", "laboratory.reach")

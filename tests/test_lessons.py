@@ -12,12 +12,13 @@ from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
 from test_derivatives import AUTOGRAD
 
 from sheetgrad import Lesson, build, verify
-from sheetgrad.language import evaluate, parse_lines
-from sheetgrad.layout import address
-from sheetgrad.lesson import available
-from sheetgrad.plan import make_plan
-from sheetgrad.verify import formula_cells
-from sheetgrad.write import CARRIER
+from sheetgrad.formulas.places import address
+from sheetgrad.lesson.sources import available
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.parse import parse_lines
+from sheetgrad.planning import make_plan
+from sheetgrad.workbook.reading import formula_cells
+from sheetgrad.workbook.write import CARRIER
 
 DIALECT = set(
     [

@@ -24,12 +24,15 @@ from sheetgrad import Lesson, LessonError
 from sheetgrad.build import carried
 from sheetgrad.engines import get_engine
 from sheetgrad.engines.formualizer import _value
-from sheetgrad.language import evaluate, parse_lines
-from sheetgrad.layout import PlanError, address
-from sheetgrad.plan import make_plan
+from sheetgrad.formulas.places import address
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.parse import parse_lines
+from sheetgrad.plan.blocks import PlanError
+from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge
-from sheetgrad.verify import compare, difference, formula_cells, open_workbook
-from sheetgrad.write import write
+from sheetgrad.verify import compare, difference
+from sheetgrad.workbook.reading import formula_cells, open_workbook
+from sheetgrad.workbook.write import write
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 COUNT = int(os.environ.get("SHEETGRAD_RANDOM", "1000"))
@@ -124,7 +127,7 @@ def template(choose: Choose) -> str:
 
 
 def _names(node) -> list[str]:
-    from sheetgrad.autodiff import mentioned
+    from sheetgrad.lines.names import mentioned
 
     return mentioned(node)
 

@@ -8,11 +8,12 @@ from conftest import lesson_of, needs_libreoffice
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, LessonError, build, verify
-from sheetgrad.cells import Num, Ref
-from sheetgrad.layout import PlanError, address
-from sheetgrad.lesson import available
+from sheetgrad.formulas.expressions import Num, Ref
+from sheetgrad.formulas.places import address
+from sheetgrad.lesson.sources import available
 from sheetgrad.listings import listing, program_text
-from sheetgrad.plan import make_plan
+from sheetgrad.plan.blocks import PlanError
+from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
 LESSONS = {path.stem: Lesson.load(path.stem) for path in available()}

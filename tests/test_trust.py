@@ -18,8 +18,8 @@ from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.engines import get_engine
-from sheetgrad.lesson import available
-from sheetgrad.verify import open_workbook
+from sheetgrad.lesson.sources import available
+from sheetgrad.workbook.reading import open_workbook
 
 # -- hostile workbooks --------------------------------------------------------------------------------------------
 

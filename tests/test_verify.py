@@ -12,8 +12,8 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
-from sheetgrad.layout import address
-from sheetgrad.plan import make_plan
+from sheetgrad.formulas.places import address
+from sheetgrad.planning import make_plan
 
 
 def cell_of(lesson: Lesson, name: str, kind: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.utils.datetime import to_excel
 
-from sheetgrad.package import UnsafeFileError, check_package
+from sheetgrad.workbook.package import UnsafeFileError, check_package
 
 ENGINES = ("formualizer", "ironcalc", "libreoffice", "cached")
 

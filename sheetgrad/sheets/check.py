@@ -8,12 +8,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.cells import Call, CellArray, Expr, Num, Op, Ref, Text, Whole, replaced
-from sheetgrad.formulas import Placement, element_name
-from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import gradients, nudge
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, pass_cells, run_nudged
+from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Ref, Text, Whole, replaced
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
+from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, pass_cells, run_nudged
+from sheetgrad.sheets import nudge
 
 NAME = "Check"
 TOP = 6
@@ -31,7 +34,7 @@ VISIBLE = 4
 YOURS, VERDICT = Ref("field.gradient", ()), "field.verdict"
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet for the blanks of a drawing, and beside each blank its verdict on the Gradients sheet.
 
     Raises :class:`~sheetgrad.layout.PlanError` when the forward passes of all blanks do not fit one sheet.
@@ -114,7 +117,7 @@ def _section(lesson, drawing, sheet, places, name: str, values, top: int, across
     return passes.bottom
 
 
-def _beside_the_blank(drawing: gradients.Drawing, key: str, passes: Passes, field: int) -> None:
+def _beside_the_blank(drawing: Drawing, key: str, passes: Passes, field: int) -> None:
     """The verdicts again, each at the right of its blank."""
     place = next(item.place for item in drawing.drawn if item.key == key and item.purpose == "check")
     strides = [int(np.prod(place.shape[axis + 1 :], dtype=int)) for axis in range(len(place.shape))]
@@ -122,7 +125,7 @@ def _beside_the_blank(drawing: gradients.Drawing, key: str, passes: Passes, fiel
     verdicts = Placement(NAME, *passes.cell(FIRST_LINE, field), place.shape, steps)
     cells, waiting = CellArray.named(VERDICT, place.shape), np.full(place.shape, WAITING, dtype=object)
     more = dict(style="check", number_format="@")
-    for block in gradients.formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more):
+    for block in formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more):
         drawing.sheet.blocks.append(block)
         drawing.sheet.verdicts.append(block.area(drawing.sheet.name))
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.layout import Sheet, address
-from sheetgrad.lesson import Lesson
+from sheetgrad.formulas.places import address
+from sheetgrad.lesson.model import Lesson
 from sheetgrad.listings import listing
-from sheetgrad.sheets import gradients
+from sheetgrad.plan.blocks import Sheet
+from sheetgrad.plan.drawing import Drawing
 
 NAME = "Code"
 HEADINGS = {
@@ -22,7 +23,7 @@ HEADINGS = {
 LONGEST = 78  # characters of code in a column
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     sheet = Sheet(NAME)
     sheet.label(1, 2, "The same lesson as code", "title")

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sheetgrad.autodiff import Line
-from sheetgrad.cells import CellArray
-from sheetgrad.formulas import Placement
-from sheetgrad.language import tensor_key
-from sheetgrad.layout import COLUMN_WIDTH, PlanError, Sheet, placed
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets.gradients import Drawing, formula_blocks
+from sheetgrad.autodiff.program import Line
+from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.lines.names import tensor_key
+from sheetgrad.plan.blocks import COLUMN_WIDTH, PlanError, Sheet
+from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.plan.extents import placed
 
 NAME = "Contributions"
 FIRST_COLUMN = 2

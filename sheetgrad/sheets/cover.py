@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sheetgrad.formulas import Placement
-from sheetgrad.layout import Sheet
-from sheetgrad.lesson import SCHEMES, Lesson
+from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lesson.sections import SCHEMES
+from sheetgrad.plan.blocks import Sheet
 from sheetgrad.sheets import gradients, nudge
 
 NAME = "Lesson"

@@ -11,15 +11,23 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.autodiff import Line, Program, Step, differentiate, mentioned, run_lines
-from sheetgrad.cells import Call, CellArray, Expr, Index, Num, Op, Ref, Text, Whole, simplified, truth_as_number
-from sheetgrad.formulas import SPELLED_OUT, Placement, element_name
-from sheetgrad.language import CELLS, Assignment, evaluate, parse_lines
-from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format, placed
-from sheetgrad.lesson import Lesson
+from sheetgrad.autodiff.program import Line, Program, Step, run_lines
+from sheetgrad.autodiff.reverse import differentiate
+from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text, Whole, simplified
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.printing import SPELLED_OUT
+from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.cells import CellArray, truth_as_number
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.names import mentioned
+from sheetgrad.lines.parse import Assignment, parse_lines
+from sheetgrad.lines.readings import CELLS
+from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
+from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.plan.extents import placed
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
 from sheetgrad.sheets import nudge
-from sheetgrad.sheets.gradients import Drawing, formula_blocks
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes
 
 NAME = "Jacobian"
 FIRST_COLUMN = 2

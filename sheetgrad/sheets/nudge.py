@@ -18,12 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgrad.cells import Call, Expr, Index, Num, Op, Ref, Shape, Text, Whole
-from sheetgrad.formulas import Placement, element_name
-from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import gradients
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, joined, pass_cells, run_nudged
+from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Shape, Text, Whole
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
+from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, joined, pass_cells, run_nudged
 
 NAME = "Nudge"
 H, SCHEME = "nudge.step", "nudge.scheme"
@@ -182,7 +183,7 @@ def _spread(shape: Shape, count: int) -> list[Index]:
     return [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray], room: int) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], room: int) -> Sheet:
     """The sheet, of ``room`` cells at most."""
     sheet = Sheet(NAME)
     numbers = sample(lesson, min(room, LIGHT))

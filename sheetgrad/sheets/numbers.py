@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.cells import Call, Expr, Num, Ref, Whole
-from sheetgrad.formulas import Area, Placement, Printer, fill
-from sheetgrad.layout import Block, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets.gradients import Drawing
+from sheetgrad.formulas.expressions import Call, Expr, Num, Ref, Whole
+from sheetgrad.formulas.fills import fill
+from sheetgrad.formulas.places import Area, Placement
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import Block, Sheet
+from sheetgrad.plan.drawing import Drawing
 
 NAME = "Numbers"
 COLUMNS = ("name", "tensor", "row", "column", "value", "gradient")

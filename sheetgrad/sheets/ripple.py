@@ -11,13 +11,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.autodiff import Program, run_lines
-from sheetgrad.cells import Call, CellArray, Expr, Num, Op, Ref, Text, Whole
-from sheetgrad.formulas import Placement, Printer, Unaligned, fill, number_text
-from sheetgrad.layout import COLUMN_WIDTH, NO_CHANGE, Block, PlanError, Sheet, extent, panels, placed
-from sheetgrad.lesson import Lesson
+from sheetgrad.autodiff.program import Program, run_lines
+from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Ref, Text, Whole
+from sheetgrad.formulas.fills import fill
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.printing import Printer, Unaligned, number_text
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, PlanError, Sheet
+from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.plan.extents import extent, panels, placed
 from sheetgrad.sheets import nudge, numbers
-from sheetgrad.sheets.gradients import Drawing, formula_blocks
 
 NAME = "Ripple"
 PICKED, NUDGE = "laboratory.ripple", "laboratory.nudge"

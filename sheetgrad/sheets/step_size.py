@@ -15,13 +15,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.cells import Call, Expr, Num, Op, Ref, Text, Whole
-from sheetgrad.formulas import Placement
-from sheetgrad.layout import COLUMN_WIDTH, Chart, Series, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import gradients, nudge, numbers
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, pass_cells, run_nudged
-from sheetgrad.style import GRADIENT_INK, NUDGE_INK, WRONG_INK
+from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Ref, Text, Whole
+from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
+from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, pass_cells, run_nudged
+from sheetgrad.sheets import nudge, numbers
+from sheetgrad.workbook.style import GRADIENT_INK, NUDGE_INK, WRONG_INK
 
 NAME = "Step size"
 PICKED = "laboratory.step_size"
@@ -71,7 +72,7 @@ VALUE, GRADIENT, NOW, SECOND, THIRD, BEST, BEST_ONE = range(5, 12)  # rows of th
 PANEL = 4  # its column of numbers
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     program = lesson.program
     sheet = Sheet(NAME)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.autodiff import run_lines
-from sheetgrad.cells import Expr, Op, Ref
-from sheetgrad.formulas import Placement, Printer, fill
-from sheetgrad.layout import PlanError, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import gradients
+from sheetgrad.autodiff.program import run_lines
+from sheetgrad.formulas.expressions import Expr, Op, Ref
+from sheetgrad.formulas.fills import fill
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import PlanError, Sheet
+from sheetgrad.plan.drawing import Drawing
 from sheetgrad.sheets.nudge import EPSILON
 
 NAME = "Steps"
@@ -20,7 +22,7 @@ HEADER, FIRST = 7, 8
 LESSON_STEP = Placement(NAME, 4, 3, (), ())
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet. Columns: the number, the other given numbers, the forward pass, and what the loss did."""
     steps, program = lesson.steps, lesson.program
     name, loss = steps.number, program.loss

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.cells import Call, Expr, Neg, Num, Op, Ref, Text
-from sheetgrad.formulas import Placement
-from sheetgrad.layout import COLUMN_WIDTH, Chart, Series, Sheet
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets import gradients, nudge, numbers
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes, pass_cells, run_nudged
-from sheetgrad.style import GRADIENT_INK, INK, NUDGE_INK
+from sheetgrad.formulas.expressions import Call, Expr, Neg, Num, Op, Ref, Text
+from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
+from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, pass_cells, run_nudged
+from sheetgrad.sheets import nudge, numbers
+from sheetgrad.workbook.style import GRADIENT_INK, INK, NUDGE_INK
 
 NAME = "Tangent"
 PICKED, REACH = "laboratory.tangent", "laboratory.reach"
@@ -37,7 +38,7 @@ CORNER = "a corner: two slopes, so no tangent touches"
 WRONG = "✗ the gradient is not the slope"
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     program = lesson.program
     sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)

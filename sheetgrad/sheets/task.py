@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sheetgrad.cells import Call, Text, Whole, shape_text
-from sheetgrad.formulas import Area, Placement
-from sheetgrad.layout import Sheet, address
-from sheetgrad.lesson import Lesson
+from sheetgrad.formulas.expressions import Call, Text, Whole
+from sheetgrad.formulas.places import Area, Placement, address
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.shapes import shape_text
+from sheetgrad.plan.blocks import Sheet
+from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.passes import joined
 from sheetgrad.sheets import check, gradients, nudge
 from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
-from sheetgrad.sheets.passes import joined
 
 PRACTICE = """
 Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
@@ -27,7 +29,7 @@ Every such cell is one mark. Write formulas that start with = and use the cells 
 """
 
 
-def build(lesson: Lesson, drawing: gradients.Drawing, verdicts: Sequence[Area], name: str, mark: str) -> Sheet:
+def build(lesson: Lesson, drawing: Drawing, verdicts: Sequence[Area], name: str, mark: str) -> Sheet:
     """The sheet; ``name`` and ``mark`` are the student's name and id, ``verdicts`` stand on the Check sheet."""
     sheet = Sheet(NAME, one_page=True)
     blanks = drawing.blanks
@@ -65,7 +67,7 @@ def print_heading(sheet: Sheet, lesson: Lesson, name: str, mark: str, answered: 
     sheet.heading = (f"Answers: {name}" if answered else name, mark)
 
 
-def _to_fill_in(sheet: Sheet, drawing: gradients.Drawing, row: int) -> int:
+def _to_fill_in(sheet: Sheet, drawing: Drawing, row: int) -> int:
     sheet.label(row, TEXT_COLUMN, "To fill in", "heading")
     blanks = [item for item in drawing.drawn if item.purpose == "blank"]
     for item in blanks:

@@ -11,14 +11,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sheetgrad.autodiff import Line, run_lines
-from sheetgrad.cells import Expr, Op, Ref
-from sheetgrad.formulas import Placement, Printer, element_name
-from sheetgrad.layout import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, Chart, PlanError, Series, Sheet, number_format
-from sheetgrad.lesson import Lesson
-from sheetgrad.sheets.gradients import Drawing
-from sheetgrad.sheets.passes import FIRST_LINE, LONGEST_ROW, Passes
-from sheetgrad.style import GRADIENT_INK
+from sheetgrad.autodiff.program import Line, run_lines
+from sheetgrad.formulas.expressions import Expr, Op, Ref
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import (
+    COLUMN_WIDTH,
+    MOST_SHEET_COLUMNS,
+    Block,
+    Chart,
+    PlanError,
+    Series,
+    Sheet,
+    number_format,
+)
+from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
+from sheetgrad.workbook.style import GRADIENT_INK
 
 NAME = "Training"
 LR, MOMENTUM = "training.lr", "training.momentum"

@@ -1,0 +1,1 @@
+"""From forward lines to backward lines."""

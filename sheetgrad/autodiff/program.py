@@ -1,0 +1,114 @@
+"""A forward pass and its backward pass as plain lines: what students read, what NumPy runs and what the cells run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from sheetgrad.autodiff.rules import Rules
+from sheetgrad.formulas.expressions import Shape
+from sheetgrad.lines.cells import CellArray, truth_as_number
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.names import mentioned
+from sheetgrad.lines.readings import CELLS, NUMBERS
+
+
+@dataclass(frozen=True)
+class Line:
+    """``target = expression``; ``target`` is a tensor (``out``) or a gradient (``w.g``)."""
+
+    target: str
+    expression: ast.expr
+    shape: Shape
+    step: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.target} = {ast.unparse(self.expression)}"
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The tensors that the expression names, in the order of reading, each once."""
+        return tuple(dict.fromkeys(mentioned(self.expression)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One forward line as written: its heading and the lines that compute it (more than one for a softmax).
+
+    ``parts`` maps the operation's own names for its steps to the tensors that hold them.
+    """
+
+    number: int
+    heading: str
+    note: str
+    lines: tuple[Line, ...]
+    operands: tuple[str, ...]
+    parts: Mapping[str, str]
+
+    @property
+    def result(self) -> str:
+        return self.lines[-1].target
+
+
+@dataclass(frozen=True)
+class Program:
+    """A forward pass and its backward pass.
+
+    ``leaves``: shapes of the tensors that are given. ``steps``: the forward pass, top to bottom. ``backward``:
+    the backward lines in the order in which they are computed. ``requested``: the leaves whose gradient was
+    asked for. ``shapes``: of every tensor and every gradient.
+    """
+
+    leaves: Mapping[str, Shape]
+    steps: tuple[Step, ...]
+    backward: tuple[Line, ...]
+    requested: tuple[str, ...]
+    shapes: Mapping[str, Shape]
+    rules: Rules = field(repr=False)
+
+    @property
+    def loss(self) -> str:
+        return self.steps[-1].result
+
+    @property
+    def forward(self) -> tuple[Line, ...]:
+        return tuple(line for step in self.steps for line in step.lines)
+
+    @cached_property
+    def cells(self) -> Mapping[str, CellArray]:
+        """Every line read over cells, by its target."""
+        arrays = {key: CellArray.named(key, shape) for key, shape in self.shapes.items()}
+        lines = (*self.forward, *self.backward)
+        values = {line.target: evaluate(line.expression, arrays, CELLS, self.rules) for line in lines}
+        return {line.target: truth_as_number(CELLS["broadcast_to"](values[line.target], line.shape)) for line in lines}
+
+    def run(self, numbers: Mapping[str, np.ndarray], functions=NUMBERS) -> dict[str, np.ndarray]:
+        """Every tensor and every gradient by name, on numbers."""
+        return run_lines((*self.forward, *self.backward), numbers, self.rules, functions)
+
+    def forward_after(self, changed: Iterable[str]) -> tuple[Line, ...]:
+        """The forward lines that depend on the given tensors."""
+        moved = set(changed)
+        lines = []
+        for line in self.forward:
+            if moved.intersection(line.operands):
+                moved.add(line.target)
+                lines.append(line)
+        return tuple(lines)
+
+
+def run_lines(lines: Sequence[Line], numbers: Mapping[str, np.ndarray], rules: Rules, functions=NUMBERS):
+    """``numbers`` and the value of every line, by name; NumPy's warnings about infinities are kept silent."""
+    values = dict(numbers)
+    with np.errstate(all="ignore"):
+        for line in lines:
+            value = evaluate(line.expression, values, functions, rules)
+            if functions is NUMBERS:
+                value = np.array(np.broadcast_to(value, line.shape), dtype=float)
+            values[line.target] = value
+    return values

@@ -1,0 +1,1 @@
+"""Handouts for every student of a roster."""

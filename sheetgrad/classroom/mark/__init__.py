@@ -1,0 +1,1 @@
+"""Marking what came back."""

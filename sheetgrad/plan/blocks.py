@@ -1,0 +1,203 @@
+"""The plan's vocabulary: what stands where on which sheet. Pure data; nothing here knows openpyxl or gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+import numpy as np
+
+from sheetgrad.formulas.expressions import Expr
+from sheetgrad.formulas.fills import Fill, Filled, fill
+from sheetgrad.formulas.places import Area, Book, Placement
+from sheetgrad.formulas.printing import Printer
+
+COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
+CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
+NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
+MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many columns at most
+MOST_FORMULAS = 100_000  # and for so many formula cells in all
+
+
+class PlanError(ValueError):
+    """A lesson that does not fit a workbook; the message names the tensor and the limit."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of cells that are checked.
+
+    ``kind``: ``formula`` (``cells`` are formulas), ``input`` (numbers or texts for the student to change),
+    ``fixed`` (labels and numbers that formulas read) or ``blank`` (empty, for the student to fill in). ``expected`` is what NumPy says each cell must show (a tuple
+    where several texts will do), ``tolerance`` what may be added to the usual one, ``near_zero`` the usual one for
+    numbers near 0. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
+    ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
+    ``items`` what each cell of a list is about, such as ``w[1,2]``.
+    """
+
+    row: int
+    column: int
+    cells: Sequence[Sequence[object]]
+    style: str
+    kind: str
+    expected: np.ndarray
+    name: str = ""
+    panel: int = 0
+    tolerance: float | np.ndarray = 0.0
+    near_zero: float = 1e-12
+    number_format: str = "General"
+    fills: tuple[Fill, ...] = ()
+    items: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.cells)
+
+    @property
+    def columns(self) -> int:
+        return len(self.cells[0])
+
+    def area(self, sheet: str) -> Area:
+        return Area(sheet, self.row, self.column, self.row + self.rows - 1, self.column + self.columns - 1)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text that nobody computes with: headings, notes, captions. ``span`` columns are merged for long texts;
+    ``link`` is a sheet to go to, ``cell`` where on it."""
+
+    row: int
+    column: int
+    text: str
+    style: str
+    span: int = 1
+    link: str = ""
+    cell: str = "A1"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``."""
+
+    title: str
+    x: Area
+    y: Area
+    color: str
+    mark: str = "line"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres."""
+
+    row: int
+    column: int
+    title: str
+    x_title: str
+    y_title: str
+    series: tuple[Series, ...]
+    width: float
+    height: float
+    logarithmic: bool = False
+
+
+@dataclass
+class Sheet:
+    """One sheet: its blocks and labels, and how it is to be looked at and printed.
+
+    ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
+    are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts
+    that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
+    only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
+    """
+
+    name: str
+    blocks: list[Block] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    widths: dict[int, float] = field(default_factory=dict)
+    heights: dict[int, float] = field(default_factory=dict)
+    folded_columns: list[tuple[int, int]] = field(default_factory=list)
+    folded_rows: list[tuple[int, int]] = field(default_factory=list)
+    freeze: str | None = None
+    choices: dict[tuple[int, int], tuple[str, ...] | Area] = field(default_factory=dict)
+    charts: list[Chart] = field(default_factory=list)
+    changes: list[tuple[Area, Area | None]] = field(default_factory=list)
+    verdicts: list[Area] = field(default_factory=list)
+    sections: list[int] = field(default_factory=list)
+    print_columns: int | None = None
+    print_rows: int | None = None
+    pages_wide: int = 1
+    one_page: bool = False
+    hidden: bool = False
+    locked: bool = False
+    heading: tuple[str, str] = ("", "")
+
+    def label(self, row: int, column: int, text: str, style: str, **more) -> None:
+        self.labels.append(Label(row, column, text, style, **more))
+
+    def formulas(self, row: int, column: int, filled: Filled, expected: np.ndarray, style: str, **more) -> Block:
+        """Adds a block of formulas with its upper left corner at ``row``, ``column``."""
+        block = Block(row, column, filled.formulas, style, "formula", expected, fills=filled.fills, **more)
+        self.blocks.append(block)
+        return block
+
+    def formula(
+        self, row: int, column: int, expression: Expr, book: Book, expected: float | str | tuple, style: str, **more
+    ) -> Block:
+        """Adds a single formula; ``book`` says where the names in it stand."""
+        tokens = Printer(book).tokens(expression)
+        grid = np.empty((1, 1), dtype=float if isinstance(expected, (int, float)) else object)
+        grid[0, 0] = expected
+        return self.formulas(row, column, fill(lambda i, j: tokens, 1, 1, self.name, True), grid, style, **more)
+
+    def input(self, row: int, column: int, value: float | str, name: str, number_format: str = "General") -> Placement:
+        """Adds a number or word to play with, known to the lesson as ``name``; gives its place."""
+        expected = np.array([[value]], dtype=object if isinstance(value, str) else float)
+        self.blocks.append(
+            Block(row, column, [[value]], "setting", "input", expected, name=name, number_format=number_format)
+        )
+        return Placement(self.name, row, column, (), ())
+
+    @property
+    def formula_count(self) -> int:
+        return sum(block.rows * block.columns for block in self.blocks if block.kind == "formula")
+
+    @property
+    def last_column(self) -> int:
+        edges = [block.column + block.columns - 1 for block in self.blocks]
+        return max([*edges, *(label.column + label.span - 1 for label in self.labels)], default=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A workbook before it is written. ``names`` are the defined names and the areas that they name."""
+
+    title: str
+    sheets: tuple[Sheet, ...]
+    names: Mapping[str, Area]
+
+    def sheet(self, name: str) -> Sheet:
+        return next(sheet for sheet in self.sheets if sheet.name == name)
+
+
+def number_format(values: np.ndarray) -> str:
+    """Two decimals, or as many more (to four) as the smallest number needs so as not to look like 0."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    smallest = sizes.min() if sizes.size else 1.0
+    largest = sizes.max() if sizes.size else 1.0
+    if largest < 0.0005 or largest >= 1e7:
+        return "0.00E+00"
+    return "0.00" if smallest >= 0.005 else "0.000" if smallest >= 0.0005 else "0.0000"
+
+
+def columns_for(text: str) -> int:
+    """Sheet columns that a line of code needs."""
+    return math.ceil(len(text) / CODE_PER_COLUMN)
+
+
+def wrapped(text: str, columns: int, most: int = 6) -> list[str]:
+    """A line of code broken at spaces to fit so many columns."""
+    lines = wrap(text, max(8, int(columns * CODE_PER_COLUMN)), break_long_words=False, subsequent_indent="  ")
+    return lines if len(lines) <= most else [*lines[: most - 1], "  …"]

@@ -1,0 +1,175 @@
+"""Where every tensor and gradient stands on the Gradients sheet, and its blocks of numbers and formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sheetgrad.autodiff.program import Line, Program
+from sheetgrad.formulas.expressions import Index, Shape
+from sheetgrad.formulas.fills import Filled, fill
+from sheetgrad.formulas.places import Book, Placement
+from sheetgrad.formulas.printing import FormulaError, Printer, Unaligned
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.plan.blocks import Block, PlanError, Sheet, number_format
+from sheetgrad.plan.extents import panels
+
+GRADIENTS = "Gradients"  # the sheet that it draws
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """What a handout leaves for the student to fill in: gradients by name.
+
+    What depends on a blank shows nothing until it is filled in. ``checked``: a verdict stands beside each blank.
+    For pencil and paper: ``working``, so many rows of free space follow a section with blanks, and ``height``, that of
+    the rows of blanks in points. ``answered``: the answers stand in the same places. ``on_paper``: what waits for a blank
+    is left out, since nothing will ever fill it.
+    """
+
+    keys: tuple[str, ...] = ()
+    checked: bool = False
+    working: int = 0
+    height: float = 0.0
+    answered: bool = False
+    on_paper: bool = False
+
+    def withheld(self, program: Program) -> dict[str, list[str]]:
+        """The gradients that wait for blanks, each with the operands that must be there first."""
+        waiting: dict[str, list[str]] = {}
+        for line in () if self.answered else program.backward:
+            needs = [key for key in line.operands if key in self.keys or key in waiting]
+            if needs and line.target not in self.keys:
+                waiting[line.target] = needs
+        return waiting
+
+    def on_the_way(self, program: Program) -> set[str]:
+        """The steps that lead to a blank and nowhere else: they are not shown. Nor, on paper, is what waits."""
+        hidden = set(self.withheld(program)) if self.on_paper else set()
+        for line in () if self.answered else reversed(program.backward):
+            readers = {other.target for other in program.backward if line.target in other.operands}
+            on_the_way = line.target not in self.keys and line.target.rpartition("_")[0] in self.keys
+            if on_the_way and readers <= hidden.union(self.keys):
+                hidden.add(line.target)
+        return hidden
+
+
+BLANK_FORMAT = "0.00##"  # does not round away what a student computes
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One block of the drawing: the tensor or gradient it shows, where, and what it is there for.
+
+    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section),
+    ``turned`` (the same numbers with rows and columns exchanged), ``blank`` (to be filled in) or ``check`` (the
+    verdict beside a blank).
+    """
+
+    key: str
+    purpose: str
+    step: int
+    place: Placement
+    line: Line | None = None
+
+
+@dataclass
+class Drawing:
+    """The sheet while it is laid out, and where every tensor and gradient stands.
+
+    ``settings`` says where the numbers to play with stand on the Lesson sheet, ``blanks`` what is left out,
+    ``number_format`` how computed numbers are shown where that must not depend on them.
+    """
+
+    sheet: Sheet = field(default_factory=lambda: Sheet(GRADIENTS))
+    drawn: list[Drawn] = field(default_factory=list)
+    lying: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Placement] = field(default_factory=dict)
+    blanks: Blanks = Blanks()
+    number_format: str = ""
+
+    @property
+    def places(self) -> dict[str, list[Placement]]:
+        """By tensor, its own block first, then its turned copy."""
+        book: dict[str, list[Placement]] = {}
+        for item in self.drawn:
+            if item.purpose in ("given", "line", "blank"):
+                book[item.key] = [item.place]
+        for item in self.drawn:
+            if item.purpose == "turned":
+                book[item.key].append(item.place)
+        return book
+
+    def book(self, step: int) -> dict[str, list[Placement]]:
+        """Where a formula of a section looks: at the copy in its own section first."""
+        book = self.places
+        for item in self.drawn:
+            if item.purpose == "again" and item.step == step:
+                book[item.key] = [item.place, *book[item.key]]
+        return book
+
+
+def blank_blocks(place: Placement, value: np.ndarray, key: str) -> list[Block]:
+    """Empty cells for the student, a block a 2-D panel; they expect nothing, whatever the right numbers are."""
+    blocks = []
+    for number, _, grid, row, column in _panels(place, value, False):
+        nothing = np.full(grid.shape, "", dtype=object)
+        cells = [[None] * grid.shape[1] for _ in range(grid.shape[0])]
+        more = dict(panel=number, number_format=BLANK_FORMAT)
+        blocks.append(Block(row, column, cells, "blank", "blank", nothing, name=key, **more))
+    return blocks
+
+
+def input_blocks(place: Placement, value: np.ndarray, **more) -> list[Block]:
+    """The numbers of a tensor for the student to change, a block a 2-D panel."""
+    blocks = []
+    for number, _, grid, row, column in _panels(place, value, False):
+        at = dict(row=row, column=column, panel=number, number_format=number_format(value))
+        blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **at, **more))
+    return blocks
+
+
+def formula_blocks(
+    cells: CellArray, place: Placement, book: Book, value: np.ndarray, what: str, turned: bool = False, **more
+) -> list[Block]:
+    """The formulas of a tensor at ``place``, a block a 2-D panel; ``what`` is named when one cannot be written."""
+    printer, blocks = Printer(book), []
+    form = more.pop("number_format", None) or number_format(value)
+    for number, index, grid, row, column in _panels(place, value, turned):
+        filled = _filled(cells, index, grid.shape, place, printer, what)
+        at = dict(row=row, column=column, panel=number, number_format=form)
+        blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **at, **more))
+    return blocks
+
+
+def _panels(place: Placement, value: np.ndarray, turned: bool) -> Iterator[tuple[int, Index, np.ndarray, int, int]]:
+    """Number, leading index, numbers as they stand, and the corner of each 2-D panel."""
+    for number, index in enumerate(panels(place.shape)):
+        part = np.asarray(value[index])
+        inner = place.shape[len(index) :]
+        grid = part.T if turned and len(inner) == 2 else part.reshape(_grid(inner, place))
+        yield number, index, grid, *place.cell((*index, *[0] * len(inner)))
+
+
+def _grid(inner: Shape, place: Placement) -> tuple[int, int]:
+    if len(inner) == 1:
+        return (1, inner[0]) if place.steps[-1] == (0, 1) else (inner[0], 1)
+    return inner if len(inner) == 2 else (1, 1)
+
+
+def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, printer: Printer, what: str) -> Filled:
+    inner = place.steps[len(index) :]
+
+    def tokens(i: int, j: int):
+        """The formula of the cell ``i`` down, ``j`` right of the block's corner."""
+        at = tuple(i if down else j for down, _ in inner)
+        return printer.tokens(cells.element((*index, *at)))
+
+    try:
+        return fill(tokens, *grid, place.sheet, cells.uniform)
+    except Unaligned:
+        raise
+    except FormulaError as error:
+        raise PlanError(f"{what}: {error}") from None
