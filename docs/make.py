@@ -22,6 +22,7 @@ from sheetgrad import Lesson, build
 from sheetgrad.classroom.give import handout
 from sheetgrad.classroom.give.roster import Student
 from sheetgrad.classroom.mark import grade
+from sheetgrad.lesson.kinds import sheet_kinds
 from sheetgrad.lesson.sources import available
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_plan
@@ -63,15 +64,9 @@ def lessons() -> list[Lesson]:
 
 def pictured(lesson: Lesson) -> list[str]:
     """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
-    special = {
-        "Steps": lesson.steps,
-        "Step size": lesson.name == "step-size",
-        "Nudge": lesson.name == "kinks",
-        "Jacobian": lesson.jacobian,
-        "Contributions": lesson.contributions,
-        "Training": lesson.training,
-    }
-    return ["Gradients", *(name for name, wanted in special.items() if wanted)]
+    about = {"step-size": ["Step size"], "kinks": ["Nudge"]}.get(lesson.name, [])
+    asked = [kind.name for kind in sheet_kinds() if kind.key in lesson.sections and kind.fields and not kind.hidden]
+    return ["Gradients", *about, *asked]
 
 
 def digest(plan: Plan, sheet: str) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Shape, Text, Whole
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing
@@ -183,10 +184,10 @@ def _spread(shape: Shape, count: int) -> list[Index]:
     return [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
 
 
-def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], room: int) -> Sheet:
-    """The sheet, of ``room`` cells at most."""
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet."""
     sheet = Sheet(NAME)
-    numbers = sample(lesson, min(room, LIGHT))
+    numbers = sample(lesson, LIGHT)
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in numbers)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
@@ -209,6 +210,10 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], ro
         row = section.passes.bottom + 2
     first, last = (2 + list(FIELDS).index("verdict"),) * 2 if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
+    sheet.tally = {
+        word: verdicts.count(sign) for word, sign in (("agree", AGREE), ("kink", KINK), ("disagree", DISAGREE))
+    }
+    sheet.tally["total"] = len(verdicts)
     _tally(sheet, lesson, numbers, verdicts, Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
@@ -458,3 +463,11 @@ def verdict_expression() -> Expr:
     good = Call("IF", (Op("=", Op("+", agree, kink), total), Text(AGREE), Text(DISAGREE)))
     aside = Call("IF", (Op(">", kink, Num(0)), joined(" (", kink, " at a kink)"), Text("")))
     return joined(agree, " of ", total, " gradients agree with their nudges ", good, aside)
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="every number nudged in turn, and the slope compared with the gradient",
+    order=20,
+    build=build,
+)

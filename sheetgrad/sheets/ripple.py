@@ -16,6 +16,7 @@ from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Ref, Text, Whole
 from sheetgrad.formulas.fills import fill
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import Printer, Unaligned, number_text
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, PlanError, Sheet
@@ -27,6 +28,7 @@ NAME = "Ripple"
 PICKED, NUDGE = "laboratory.ripple", "laboratory.nudge"
 COPIES = ("as it is", "with the nudge", "change", "change ÷ nudge · gradient")
 NOW, AFTER, CHANGE, PRODUCT = range(4)
+PASSES = 6  # cells that a number of the forward pass has on this sheet, at most
 PAGE_COLUMNS = 40  # the copies stand side by side up to this width, and below one another beyond
 FIRST_COLUMN = 3  # after the row numbers
 VALUE, LOSS, LOSS_AFTER, SLOPE, GRADIENT, TENSOR, ROW, COLUMN = range(6, 14)  # rows of the panel
@@ -38,6 +40,7 @@ NO_NUMBER = "error"
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
+    numbers.refuse_heavy(lesson, PASSES)
     turned: set[str] = set()
     while True:
         try:
@@ -450,3 +453,13 @@ def _remark(through: list[str], requested: tuple[str, ...]) -> Expr:
     else:
         reached = Call("IF", (tests[0] if len(tests) == 1 else Call("OR", tests), Text(WHOLE), Text(BRANCH)))
     return Call("IF", (still, Text(NOT_REACHED), reached))
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="one number nudged, and every number that moves with it",
+    order=90,
+    build=build,
+    key="laboratory",
+    optional=True,
+)
