@@ -78,7 +78,7 @@ def measure(name: str, mode: str, students: int, work: str) -> dict:
             figures = timed(kept(grade.mark_class(record, submissions, journal, None, JOBS), rows), students)
             journal.close(True)
             assert all(answer.strict for row in rows for answer in row.marked.answers.values())
-            report.write_report(reports.tables(record, grade.report_rows(record, rows, [])), folder / "grades.xlsx")
+            report.write_report(report.tables(record, grade.report_rows(record, rows, [])), folder / "grades.xlsx")
     peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {**figures, "own": peak[0], "worker": peak[1]}
 
