@@ -1,57 +1,85 @@
-"""Shared by the tests: lessons from short templates, workbooks that are built once, LibreOffice when there is one."""
+"""Shared by the tests: small lessons, the seed of a run, what a run may not skip, and what its workers build once."""
 
+import os
+import secrets
 import shutil
-import tomllib
+from pathlib import Path
 
 import pytest
+from lessons import LAYER, lesson, lesson_of  # noqa: F401 (for those who ask here)
+from shelf import Shelf
 
-from sheetgrad import Lesson, build
+from sheetgrad import Lesson
 
 needs_libreoffice = pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
 
-LAYER = """
-title = "A layer"
-question = "How?"
-text = "Words."
-forward = '''
-out = x @ w + b    # a layer
-act = relu(out)
-loss = mse(act, y)
-'''
-[tensors.x]
-role = "input"
-values = [[1.0, 2.0], [0.5, -1.0], [-1.5, 0.25]]
-[tensors.w]
-role = "parameter"
-values = [[0.3, -0.7], [0.8, 0.4]]
-[tensors.b]
-role = "parameter"
-values = [0.1, -0.2]
-[tensors.y]
-role = "target"
-values = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
-"""
+# -- the seed of a run --------------------------------------------------------------------------------------------
 
 
-def lesson_of(text: str, name: str = "layer") -> Lesson:
-    """The lesson of a template given as text."""
-    return Lesson.from_table(tomllib.loads(text), name, f"{name}.toml")
+def pytest_configure(config):
+    """One seed for all that a run draws. Workers inherit it from the process that starts them, with its environment."""
+    if not os.environ.setdefault("SHEETGRAD_SEED", str(secrets.randbelow(1_000_000))).isdigit():
+        raise pytest.UsageError(f"SHEETGRAD_SEED: found {os.environ['SHEETGRAD_SEED']!r}, expected a whole number")
+
+
+def seed_of_this_run() -> int:
+    """What random lessons are drawn from."""
+    return int(os.environ["SHEETGRAD_SEED"])
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"random lessons: SHEETGRAD_SEED={seed_of_this_run()} draws the same ones again")
+
+
+# -- what may not be skipped --------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return not_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return not_skipped((yield))
+
+
+def not_skipped(report):
+    """With SHEETGRAD_ALL=1, where every program that tests need must be installed, a skipped test has failed."""
+    if os.environ.get("SHEETGRAD_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome, reason = "failed", report.longrepr
+        report.longrepr = f"skipped where SHEETGRAD_ALL=1 says that nothing may be: {reason[-1]}"
+    return report
+
+
+# -- built once ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory, testrun_uid, worker_id) -> Shelf:
+    """What is built once in a run, for all of its workers. Another run has another folder, so that nothing is stale."""
+    own = tmp_path_factory.getbasetemp()
+    return Shelf((own if worker_id == "master" else own.parent) / f"shelf-{testrun_uid}")
+
+
+@pytest.fixture
+def workbook(shelf):
+    """The path of a lesson's workbook by its name; copy it before changing it."""
+    return lambda name: shelf.built(lesson(name))[0]
 
 
 @pytest.fixture
 def layer() -> Lesson:
-    return lesson_of(LAYER)
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """A workbook of the small layer, built once; copy it before changing it."""
-    path = tmp_path_factory.mktemp("built") / "layer.xlsx"
-    assert build(lesson_of(LAYER), path).ok
-    return path
+    return lesson("layer")
 
 
 @pytest.fixture
-def book(built, tmp_path):
+def built(workbook) -> Path:
+    """A workbook of the small layer; copy it before changing it."""
+    return workbook("layer")
+
+
+@pytest.fixture
+def book(built, tmp_path) -> Path:
     """A copy of the small layer's workbook to do things to."""
-    return shutil.copy(built, tmp_path / "layer.xlsx")
+    return Path(shutil.copy(built, tmp_path / "layer.xlsx"))
