@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lessons import LAYER, lesson, lesson_of  # noqa: F401 (for those who ask here)
+from lessons import LAYER, lesson_named, lesson_of  # noqa: F401 (for those who ask here)
 from shelf import Shelf
 
 from sheetgrad import Lesson
@@ -65,12 +65,12 @@ def shelf(tmp_path_factory, testrun_uid, worker_id) -> Shelf:
 @pytest.fixture
 def workbook(shelf):
     """The path of a lesson's workbook by its name; copy it before changing it."""
-    return lambda name: shelf.built(lesson(name))[0]
+    return lambda name: shelf.built(lesson_named(name))[0]
 
 
 @pytest.fixture
 def layer() -> Lesson:
-    return lesson("layer")
+    return lesson_named("layer")
 
 
 @pytest.fixture

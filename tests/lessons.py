@@ -87,6 +87,7 @@ tensors.w = {role = "parameter", shape = [3, 6], seed = 4}
 tensors.b = {role = "parameter", shape = [6], seed = 5}
 tensors.y = {role = "target", shape = [4, 6], seed = 6, random = "uniform"}
 tensors.k = {role = "target", values = [0, 3, 5, 1]}
+nudge.limit = 18
 ops.cube = {forward = "a ** 3", a = "g * 3 * a ** 2"}
 """
 
@@ -95,6 +96,6 @@ OTHERS = {"layer": LAYER, "wild": WILD, "everything": EVERYTHING}
 
 
 @cache
-def lesson(name: str) -> Lesson:
+def lesson_named(name: str) -> Lesson:
     """One of the course, or of those above."""
     return lesson_of(OTHERS[name], name) if name in OTHERS else Lesson.load(name)

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from commands import assert_refused, sheetgrad
 from conftest import needs_libreoffice
 from openpyxl import load_workbook
 from pupils import BLANK, KINDS, MARKS, Desk, hand_in, masked, products, spelled, sums
-from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import Lesson, LessonError, verify
 from sheetgrad.classroom.give import handout

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from autograd import grad
 from conftest import needs_libreoffice
-from lessons import COURSE, lesson, lesson_of
+from lessons import COURSE, lesson_named, lesson_of
 from openpyxl import Workbook, load_workbook
 from openpyxl.formula import Tokenizer
 from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
@@ -62,7 +62,7 @@ class Case:
 @pytest.fixture(scope="module", params=NAMES)
 def case(request, shelf):
     """Every lesson in turn: all that is asked of one is asked while it is open."""
-    given = lesson(request.param)
+    given = lesson_named(request.param)
     path, report = shelf.built(given)
     return Case(given, make_plan(given), path, report, load_workbook(path), load_workbook(path, data_only=True))
 
@@ -83,7 +83,7 @@ def test_ironcalc_computes_the_same(case):
 @needs_libreoffice
 def test_libreoffice_computes_the_same_and_saves_it_whole(case, shelf):
     """The values are those that LibreOffice stored in what it saved, and each formula is still the lesson's."""
-    saved = shelf.saved_by_libreoffice("lessons", lambda folder: [shelf.built(lesson(name))[0] for name in NAMES])
+    saved = shelf.saved_by_libreoffice("lessons", lambda folder: [shelf.built(lesson_named(name))[0] for name in NAMES])
     report = verify(saved[case.lesson.name], "cached")
     assert report.ok, report.mismatches[:3]
     assert report.checked_cells == report.formula_cells == case.report.formula_cells

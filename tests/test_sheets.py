@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import needs_libreoffice
-from lessons import COURSE, lesson, lesson_of
+from lessons import COURSE, lesson_named, lesson_of
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, LessonError, verify
@@ -17,7 +17,7 @@ from sheetgrad.plan.blocks import PlanError
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
-LESSONS = {name: lesson(name) for name in [*COURSE, "everything"]}
+LESSONS = {name: lesson_named(name) for name in [*COURSE, "everything"]}
 ASKED = [name for name, x in LESSONS.items() if {"jacobian", "contributions", "training"} & set(x.sections)]
 
 
@@ -36,17 +36,19 @@ def play(path, lesson: Lesson) -> None:
     book.save(path)
 
 
-def played(shelf, name: str, folder) -> Path:
+def played(shelf, name: str) -> Path:
     """A copy of the lesson's workbook that was played with."""
-    path = Path(shutil.copy(shelf.built(LESSONS[name])[0], folder))
-    play(path, LESSONS[name])
-    return path
+
+    def make(folder: Path) -> None:
+        play(shutil.copy(shelf.built(LESSONS[name])[0], folder), LESSONS[name])
+
+    return shelf.once(f"{name}-played", make)[0] / f"{name}.xlsx"
 
 
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
-def test_with_changed_numbers_and_another_learning_rate_every_cell_verifies(shelf, tmp_path, name, engine):
-    report = verify(played(shelf, name, tmp_path), engine)
+def test_with_changed_numbers_and_another_learning_rate_every_cell_verifies(shelf, name, engine):
+    report = verify(played(shelf, name), engine)
     assert report.ok, report.mismatches[:3]
     assert report.checked_cells == report.formula_cells
 
@@ -54,7 +56,7 @@ def test_with_changed_numbers_and_another_learning_rate_every_cell_verifies(shel
 @needs_libreoffice
 @pytest.mark.parametrize("name", ASKED)
 def test_so_it_does_in_libreoffice(shelf, name):
-    saved = shelf.saved_by_libreoffice("sheets", lambda folder: [played(shelf, other, folder) for other in ASKED])
+    saved = shelf.saved_by_libreoffice("sheets", lambda folder: [played(shelf, other) for other in ASKED])
     report = verify(saved[name], "cached")
     assert report.ok, report.mismatches[:3]
     assert report.checked_cells == report.formula_cells
@@ -212,8 +214,8 @@ def test_the_pytorch_program_runs_and_agrees(name):
 
 
 def test_the_pytorch_program_is_python():
-    for name, lesson_of_it in LESSONS.items():
-        compile(program_text(listing(lesson_of_it), "torch"), name, "exec")
+    for name, given in LESSONS.items():
+        compile(program_text(listing(given), "torch"), name, "exec")
 
 
 def test_the_code_sheet_leads_to_the_blocks(workbook):

@@ -6,15 +6,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from commands import assert_refused, sheetgrad, start
 from conftest import LAYER, lesson_of
 from openpyxl import load_workbook
-from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.engines import get_engine
@@ -197,11 +196,6 @@ def test_words_that_look_like_formulas_stay_words(tmp_path):
 
 
 # -- builds that are stopped --------------------------------------------------------------------------------------
-
-
-def start(*arguments, cwd, **more):
-    call = [sys.executable, "-c", "from sheetgrad.cli import main; main()", *arguments]
-    return subprocess.Popen(call, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
