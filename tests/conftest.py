@@ -3,15 +3,26 @@
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lessons import LAYER, lesson_named, lesson_of  # noqa: F401 (for those who ask here)
+from openpyxl import Workbook
 from shelf import Shelf
+from teacher import three_students
 
 from sheetgrad import Lesson
 
 needs_libreoffice = pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
+
+
+def formula_cells(book: Workbook) -> Iterator[tuple[str, str]]:
+    """Every formula cell of a workbook, as openpyxl reads it: (sheet, cell)."""
+    for sheet in book.worksheets:
+        for row in sheet.iter_rows():
+            yield from ((sheet.title, cell.coordinate) for cell in row if cell.data_type == "f")
+
 
 # -- the seed of a run --------------------------------------------------------------------------------------------
 
@@ -66,6 +77,12 @@ def shelf(tmp_path_factory, testrun_uid, worker_id) -> Shelf:
 def workbook(shelf):
     """The path of a lesson's workbook by its name; copy it before changing it."""
     return lambda name: shelf.built(lesson_named(name))[0]
+
+
+@pytest.fixture
+def trio(shelf):
+    """Three students of one class, and one of another: the record and the folder."""
+    return three_students(shelf)
 
 
 @pytest.fixture
