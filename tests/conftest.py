@@ -1,7 +1,5 @@
-"""Shared by the tests: small lessons, the seed of a run, what a run may not skip, and what its workers build once."""
+"""Shared by the tests: lessons and their workbooks, built once; what is needed to run some of them."""
 
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +8,13 @@ import pytest
 from lessons import LAYER, lesson_named, lesson_of  # noqa: F401 (for those who ask here)
 from openpyxl import Workbook
 from shelf import Shelf
+from suite import (  # noqa: F401 (pytest looks for its hooks here)
+    pytest_configure,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+    seed_of_this_run,
+)
 from teacher import three_students
 
 from sheetgrad import Lesson
@@ -22,45 +27,6 @@ def formula_cells(book: Workbook) -> Iterator[tuple[str, str]]:
     for sheet in book.worksheets:
         for row in sheet.iter_rows():
             yield from ((sheet.title, cell.coordinate) for cell in row if cell.data_type == "f")
-
-
-# -- the seed of a run --------------------------------------------------------------------------------------------
-
-
-def pytest_configure(config):
-    """One seed for all that a run draws. Workers inherit it from the process that starts them, with its environment."""
-    if not os.environ.setdefault("SHEETGRAD_SEED", str(secrets.randbelow(1_000_000))).isdigit():
-        raise pytest.UsageError(f"SHEETGRAD_SEED: found {os.environ['SHEETGRAD_SEED']!r}, expected a whole number")
-
-
-def seed_of_this_run() -> int:
-    """What random lessons are drawn from."""
-    return int(os.environ["SHEETGRAD_SEED"])
-
-
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(f"random lessons: SHEETGRAD_SEED={seed_of_this_run()} draws the same ones again")
-
-
-# -- what may not be skipped --------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    return not_skipped((yield))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector):
-    return not_skipped((yield))
-
-
-def not_skipped(report):
-    """With SHEETGRAD_ALL=1, where every program that tests need must be installed, a skipped test has failed."""
-    if os.environ.get("SHEETGRAD_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome, reason = "failed", report.longrepr
-        report.longrepr = f"skipped where SHEETGRAD_ALL=1 says that nothing may be: {reason[-1]}"
-    return report
 
 
 # -- built once ---------------------------------------------------------------------------------------------------

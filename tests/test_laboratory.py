@@ -40,6 +40,7 @@ def shown(path, sheet: str) -> dict[str, object]:
 def play(path, values: dict[str, object], lesson: Lesson) -> None:
     """Sets numbers to play with, and every given number a little off, as a student would."""
     plan, book = make_plan(lesson), load_workbook(path)
+    assert {key for key in values if "." in key} <= set(cells(plan))
     for key, (sheet, cell) in cells(plan).items():
         if key in values:
             book[sheet][cell] = values[key]

@@ -7,8 +7,10 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import needs_libreoffice
+from lessons import lesson_of
 from openpyxl import load_workbook
 from pupils import BLANK, KINDS, MARKS, Desk, hand_in, masked, products, spelled, sums
 from shelf import through_libreoffice
@@ -215,36 +217,72 @@ def test_formulas_that_are_the_same_text_for_text_are_told_where_there_is_a_choi
     }
 
 
+CURVED = """
+title = "A curve"
+question = "What passes back through a curve?"
+forward = "z = x @ w\\nout = tanh(z)\\nloss = mse(out, y)"
+exercise.blank = ["out.g", "z.g"]
+tensors.x = {role = "input", values = [[0.5, -1.0], [1.5, 0.25], [-0.75, 1.0]]}
+tensors.w = {role = "parameter", values = [[0.75], [-0.5]]}
+tensors.y = {role = "target", values = [[1.0], [0.0], [0.5]]}
+"""
+
+
+def hints_for(lesson: Lesson, folder: Path, answers: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+    """What a student is told for each set of wrong formulas, by blank."""
+    record = give(folder, ["A"], lesson)
+    places = {f"{key}{list(i + 1 for i in index)}": cell for (_, cell), (key, index) in blanks_of(record).items()}
+    found = {}
+    for name, formulas in answers.items():
+        book, path = load_workbook(folder / "A.xlsx"), folder / f"{name}.xlsx"
+        for blank, formula in formulas.items():
+            book["Gradients"][places[blank]] = formula
+        book.save(path)
+        marked = Marked.from_dict(mark_one(record.course.text, record.given["A"].numbers, path.read_bytes()))
+        answers_given = [marked.answers[blank.replace(" ", "")] for blank in formulas]
+        found[name] = {answer.hint for answer in answers_given if answer.verdict != "right"}
+    return found
+
+
+def blanks_of(record: handout.Record) -> dict:
+    return workshop(record.course.text).blanks
+
+
 def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
-    """Those that the class of 200 cannot make: rows and columns, and the factor of the square."""
-    lesson = Lesson.load("find-dw-db").with_blank()
-    record = give(tmp_path, ["A"], lesson)
-    shop = workshop(record.course.text)
-    book = load_workbook(tmp_path / "A.xlsx")
-    place = {index: cell for (_, cell), (key, index) in shop.blanks.items() if key == "w.g"}
-    desk = Desk(tmp_path / "A.xlsx")
+    """Those that a class of pupils cannot make: rows and columns, the factor of the square, the slope of a curve."""
+    layer, curve = Lesson.load("find-dw-db").with_blank(), lesson_of(CURVED, "curved").with_blank()
+    give(tmp_path / "look", ["A"], layer)
+    give(tmp_path / "look too", ["A"], curve)
+    desk, other = Desk(tmp_path / "look" / "A.xlsx"), Desk(tmp_path / "look too" / "A.xlsx")
 
     def product(i: int, j: int, after: str = "") -> str:
         pairs = [f"{desk.cell('inp_value', n, i)}*{desk.cell('out_g', n, j)}" for n in range(2)]
         return f"=({'+'.join(pairs)}){after}"
 
-    for name, formulas in {
-        "transposed": {(0, 1): product(1, 0), (1, 0): product(0, 1)},
-        "two": {index: product(*index, "/2") for index in place},
-        "averaged": {index: product(*index, "/2") for index in place},
-        "mean": {index: product(*index, "*4") for index in place},
-    }.items():
-        for index, formula in formulas.items():
-            book["Gradients"][place[index]] = formula
-        path = tmp_path / f"{name}.xlsx"
-        book.save(path)
-        found = Marked.from_dict(mark_one(record.course.text, record.given["A"].numbers, path.read_bytes()))
-        hints = {found.answers[f"w.g[{i + 1},{j + 1}]"].hint for i, j in formulas}
-        assert hints <= ({name} if name not in ("two", "averaged") else {"two", "averaged"}), (name, hints)
-    assert {"sum", "mean", "averaged", "sign", "mask"} <= {
-        hint for kind in KINDS.values() for verdict in kind.expected.values() for hint in str(verdict).split("'")
-    }
-    assert set(HINTS) >= {"sum", "transposed", "mean", "averaged", "two", "sign", "mask", "slope"}
+    every = [(i, j) for i in range(2) for j in range(2)]
+    said = hints_for(
+        layer,
+        tmp_path / "layer",
+        {
+            "transposed": {"w.g[1, 2]": product(1, 0), "w.g[2, 1]": product(0, 1)},
+            "halved": {f"w.g[{i + 1}, {j + 1}]": product(i, j, "/2") for i, j in every},
+            "mean": {f"w.g[{i + 1}, {j + 1}]": product(i, j, "*4") for i, j in every},
+        },
+    )
+    given, out, y = ([other.cell(name, n, 0) for n in range(3)] for name in ("out_g", "out_value", "y_value"))
+    right = {f"out.g[{n + 1}, 1]": f"=2*({out[n]}-{y[n]})/3" for n in range(3)}
+    said |= hints_for(
+        curve,
+        tmp_path / "curve",
+        {
+            "slope": {f"z.g[{n + 1}, 1]": f"={given[n]}" for n in range(3)} | right,
+            "two": {f"out.g[{n + 1}, 1]": f"=({out[n]}-{y[n]})/3" for n in range(3)},
+        },
+    )
+    assert said.pop("halved") <= {"two", "averaged"}  # by two, which may be the batch or the square
+    assert said == {name: {name} for name in ("transposed", "mean", "slope", "two")}
+    of_pupils = {hint for kind in KINDS.values() for verdict in kind.expected.values() for hint in np.ravel(verdict)}
+    assert set(HINTS) <= of_pupils | set(said)
 
 
 def rewritten(path: Path, change) -> None:

@@ -178,6 +178,7 @@ def test_the_same_on_a_dask_cluster_of_two_workers(tmp_path):
         base = ("handout", "mlp", "--roster", "c.csv", "--seed", "s")
         assert sheetgrad(*base, "-o", "far", *where, cwd=tmp_path).returncode == 0
         assert sheetgrad(*base, "-o", "near", cwd=tmp_path).returncode == 0
+        assert len(list((tmp_path / "near").rglob("*.xlsx"))) == 12
         for path in (tmp_path / "near").rglob("*.xlsx"):
             assert path.read_bytes() == (tmp_path / "far" / path.relative_to(tmp_path / "near")).read_bytes()
         solved(tmp_path / "far" / "S1.xlsx")

@@ -23,16 +23,23 @@ ASKED = [name for name, x in LESSONS.items() if {"jacobian", "contributions", "t
 
 def play(path, lesson: Lesson) -> None:
     """Another learning rate, another h, and every given number a little off."""
-    book = load_workbook(path)
+    book, changed = load_workbook(path), set()
     for sheet in make_plan(lesson).sheets:
         for block in sheet.blocks:
-            cell = book[sheet.name].cell(block.row, block.column) if block.kind == "input" else None
-            if block.name == "training.lr" and cell is not None:
+            if block.kind != "input":
+                continue
+            cell = book[sheet.name].cell(block.row, block.column)
+            if block.name == "training.lr":
                 cell.value = 0.013
-            elif block.name == "nudge.step" and cell is not None:
+            elif block.name == "nudge.step":
                 cell.value = 1e-5
-            elif block.name in lesson.tensors and lesson.tensors[block.name].role != "target" and cell is not None:
+            elif block.name in lesson.tensors and lesson.tensors[block.name].role != "target":
                 cell.value += 0.0625
+            else:
+                continue
+            changed.add(block.name)
+    played_with = {"nudge.step", *(name for name, tensor in lesson.tensors.items() if tensor.role != "target")}
+    assert changed == played_with | ({"training.lr"} if "training" in lesson.sections else set())
     book.save(path)
 
 
