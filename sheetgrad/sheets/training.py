@@ -144,13 +144,14 @@ def _numbers(update: Update, table: Mapping, steps: int) -> dict[str, float]:
     """The settings of an optimiser or a schedule by name: what the template gives, or else the default."""
     numbers = {}
     for key, settings in update.keys.items():
-        found = table.get(key, [_default(setting, table, steps) for setting in settings])
-        shared = settings[0].name != key
-        if shared and (not isinstance(found, list) or len(found) != len(settings)):
+        values = found = table.get(key, [_default(setting, table, steps) for setting in settings])
+        if settings[0].name == key:
+            values = [found] if key in table else found
+        elif not isinstance(found, list) or len(found) != len(settings):
             example = [setting.default for setting in settings]
             raise LessonError(f"[training] {key}: found {found!r}, expected {len(settings)} numbers such as {example}")
-        for setting, value in zip(settings, found if isinstance(found, list) else [found], strict=False):
-            expected = _range(setting).refuse(value if shared or value is not found else found, None)
+        for setting, value in zip(settings, values, strict=True):
+            expected = _range(setting).refuse(value, None)
             if expected:
                 raise LessonError(f"[training] {key}: found {found!r}, expected {expected}")
             numbers[setting.name] = value
