@@ -301,8 +301,11 @@ class Passes:
             self.block(FIRST_LINE, field, self.count, len(order), nudged, expected, "pass", number_format(expected))
         self.compute(which, found)
 
-    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
-        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+    def compute(
+        self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0, and
+        ``spread`` how far off each number may be."""
         fields = self.passes[which]
         printers: dict[int, Printer] = {}
 
@@ -330,7 +333,8 @@ class Passes:
             expected = np.array([[run[index] for index in order] for run in found[key]])
             field = fields[key if line else f"{key}.again"]
             style = "pass_gradient" if key.partition(".")[2] else "pass"
-            self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
+            tolerance = np.array([[run[index] for index in order] for run in spread[key]]) if spread else 0.0
+            self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 
     def field(
         self,
