@@ -16,6 +16,7 @@ import numpy as np
 from sheetgrad.formulas.expressions import Ref
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import FormulaError, Printer, Token
+from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, NumberSetting, Section, names_of, number_of, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
@@ -49,6 +50,7 @@ PANEL = 5  # the column of numbers
 LINES = 8  # the column of the update lines and the chart
 FIRST = 4  # the row of the first setting
 NOTE_HEIGHT, ROW_HEIGHT = 46, 15.0  # points
+LOSS_FORMAT = "[<10]0.000000;[<1000]0.000;0.00E+00"  # fits its column while a student makes the loss explode
 TRY = (
     "Try a learning rate ten times larger, then ten times smaller: too large and the loss jumps about or explodes, too "
     "small and hardly anything happens."
@@ -207,6 +209,7 @@ class _Training:
         gradients = [f"{name}.g" for name in self.trained]
         keys = (*self.trained, *states, *(line.target for line in lines))
         self.across = sum(math.prod(program.shapes[key]) for key in keys) <= LONGEST_ROW
+        self.states = [*states]
         self.last_shown = [*gradients, *states][-1]  # what comes after it folds away
         fields, top = (3 if self.training.scheduled else 2), self._top()
         first = [*gradients, *states]
@@ -265,7 +268,7 @@ class _Training:
         for k, line in enumerate((FIRST_LINE, self.passes.last_line)):
             sheet.label(self.losses + k, 2, f"{loss} {ends[k]}", "setting_name")
             book, expected = {"loss": [self.passes.place(line, LOSS)]}, float(losses[-k])
-            more = dict(number_format="0.000000", tolerance=float(self.spread[loss][-k]))
+            more = dict(number_format=LOSS_FORMAT, tolerance=float(self.spread[loss][-k]))
             sheet.formula(self.losses + k, PANEL, Ref("loss", ()), book, expected, "loss", **more)
         for k, text in enumerate(self.texts):
             sheet.label(self.notes + k, 2, text, "text", span=5)
@@ -281,7 +284,7 @@ class _Training:
         """The update lines, each with what it does, and below them the chart."""
         sheet, passes, loss = self.sheet, self.passes, self.program.loss
         texts = [line.text for line in self.shown]
-        notes = LINES + max(columns_for(text + " " * (len(text) // 8)) for text in texts)  # set in larger type
+        notes = LINES + max(columns_for(text + " " * (len(text) // 6)) for text in texts)  # set in larger type
         for k, (text, line) in enumerate(zip(texts, self.shown, strict=True)):
             sheet.label(FIRST + k, LINES, text, "code")
             if line.note:
@@ -296,12 +299,11 @@ class _Training:
     def _losses(self) -> None:
         passes, loss = self.passes, self.program.loss
         at = passes.passes[0][loss]
-        form = "0.000000"
 
         def book(line: int) -> dict[str, list[Placement]]:
             return {"pass": [passes.place(line, at)]}
 
-        passes.field(LOSS, Ref("pass", ()), self.found[loss], "loss", form, book, tolerance=self.spread[loss])
+        passes.field(LOSS, Ref("pass", ()), self.found[loss], "loss", LOSS_FORMAT, book, tolerance=self.spread[loss])
 
     def _rates(self) -> None:
         """The learning rate of each step."""
@@ -391,6 +393,11 @@ class _Training:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
         sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
         sheet.widths[2] = 11.0
+        if self.states and self.across:
+            first = passes.cell(0, passes.passes[0][self.states[0]])[1]
+            names = [element_name(key, passes.program.shapes[key]) for key in self.states]
+            wide = max(COLUMN_WIDTH, 0.9 * max(map(len, names)) + 1)  # the names are set smaller
+            sheet.widths |= {k: wide for k in range(first, passes.cell(0, shown)[1] + 1)}
 
 
 def _listed(names: tuple[str, ...]) -> str:
