@@ -283,16 +283,17 @@ def test_numbers_that_grow_past_all_bounds_are_errors_in_the_sheet_and_verify(tm
     assert not build(lesson, tmp_path / "net.xlsx").mismatches
 
 
-def test_two_hundred_steps_side_by_side_and_below_one_another(tmp_path):
-    for hidden in (3, 7):  # a row a step; a column a step
-        table = tomllib.loads(NET.replace("shape = [2, 3]", f"shape = [2, {hidden}]"))
-        table["tensors"]["w2"]["shape"] = [hidden, 1]
-        table["tensors"]["b1"]["values"] = [0.1] * hidden
-        table["training"] = {"steps": 200, "optimizer": "adam"}
-        lesson = Lesson.from_table(table, "net", "net.toml")
-        report = build(lesson, tmp_path / f"{hidden}.xlsx")
-        assert report.ok, report.mismatches[:3]
-        assert len(losses_of(tmp_path / f"{hidden}.xlsx")) == 201
+@pytest.mark.parametrize(("hidden", "steps"), [(3, 200), (7, STEPS)], ids=["a row a step", "a column a step"])
+def test_steps_stand_below_or_beside_one_another(hidden, steps, tmp_path):
+    table = tomllib.loads(NET.replace("shape = [2, 3]", f"shape = [2, {hidden}]"))
+    table["tensors"]["w2"]["shape"] = [hidden, 1]
+    table["tensors"]["b1"]["values"] = [0.1] * hidden
+    lesson = Lesson.from_table(table | {"training": {"steps": steps, "optimizer": "adam"}}, "net", "net.toml")
+    report = build(lesson, tmp_path / "net.xlsx")
+    assert report.ok, report.mismatches[:3]
+    area = make_plan(lesson).names["training_loss"]
+    assert (area.left == area.right) == (hidden == 3) and (area.top == area.bottom) == (hidden == 7)
+    assert losses_of(tmp_path / "net.xlsx") == pytest.approx(list(trained(lesson)["loss"]), rel=1e-9)
 
 
 def words_of(lesson: Lesson) -> list[str]:
