@@ -9,7 +9,8 @@ import numpy as np
 
 from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Area, Corners, letter, prefix
-from sheetgrad.formulas.printing import FormulaError, Token
+from sheetgrad.formulas.printing import Token
+from sheetgrad.formulas.sums import FormulaError
 
 LONGEST = 8192  # characters of a formula that Excel reads
 DEEPEST = 64  # levels of nesting that Excel reads

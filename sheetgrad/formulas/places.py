@@ -1,14 +1,15 @@
-"""Where tensors stand: rectangles of cells, and how a tensor's elements lie in them."""
+"""Where tensors stand: how a tensor's elements lie in their cells, and which of them stand side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from openpyxl.utils import get_column_letter, quote_sheetname
 
-from sheetgrad.formulas.expressions import Index, Shape
+from sheetgrad.formulas.expressions import Index, Ranges, Ref, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,44 @@ class Placement:
             column += i * right
         return row, column
 
+    def cells(self, group: Sequence[Ref]) -> list[tuple[int, int]] | None:
+        """The cells of elements of its tensor, in order; None where others are among them."""
+        tensor = group[0].tensor
+        if any(term.tensor != tensor for term in group):
+            return None
+        return [self.cell(term.index) for term in group]
+
     @property
     def area(self) -> Area:
         """All its cells, for panels with the labels between them."""
         return Area(self.sheet, self.row, self.column, *self.cell(tuple(n - 1 for n in self.shape)))
 
 
-Book = Mapping[str, Sequence[Placement]]  # by tensor, the places to look at, nearest first
+@dataclass(frozen=True)
+class Gathered:
+    """Where the elements of sums stand once more, side by side: ``runs`` numbers the sums by their elements.
+
+    One element is ``step`` (rows, columns) from the one before, one sum ``stride`` from the sum before.
+    """
+
+    sheet: str
+    row: int
+    column: int
+    runs: Mapping[tuple[Ref, ...], int]
+    step: tuple[int, int]
+    stride: tuple[int, int]
+
+    def cells(self, group: Sequence[Ref]) -> list[tuple[int, int]] | None:
+        """The cells of one sum; None when it is not among them."""
+        number = self.runs.get(tuple(group))
+        if number is None:
+            return None
+        row, column = self.row + number * self.stride[0], self.column + number * self.stride[1]
+        return [(row + k * self.step[0], column + k * self.step[1]) for k in range(len(group))]
+
+
+Place = Placement | Gathered
+Book = Mapping[str, Sequence[Place]]  # by tensor, the places to look at, nearest first; the first holds the tensor
 Corners = tuple[int, int, int, int]  # top, left, bottom, right
 
 
@@ -84,6 +116,53 @@ def rectangles(groups: Sequence[Sequence[tuple[int, int]]]) -> list[list[Corners
 def move(cells: Sequence[tuple[int, int]], at: int) -> tuple[int, int]:
     (row, column), (next_row, next_column) = cells[at], cells[at + 1]
     return next_row - row, next_column - column
+
+
+MOST_PANELS = 16  # so many ranges are joined where a tensor of rank 3 lies in panels
+MOST_RUNS = 4  # and so many of a function that takes a list of ranges
+
+
+def lined_up(ranges: Ranges, choices: Sequence[Sequence[Place]]) -> list[tuple[Area, ...]] | None:
+    """The groups as areas, from the best of the places to choose from for each; None when they stand too scattered.
+
+    The areas of one tuple have the same form, or else are a row and a column, which ``MMULT`` multiplies. Several
+    tuples are parts to be added up.
+    """
+    found = [
+        [(place, place.cells(group)) for place in places] for group, places in zip(ranges.groups, choices, strict=True)
+    ]
+    best: list[tuple[Area, ...]] | None = None
+    crossing = None
+    for chosen in product(*([one for one in options if one[1]] for options in found)):
+        places, cells = zip(*chosen, strict=True)
+        if ranges.function == "SUMXMY2" and len({place.sheet for place in places}) > 1:
+            continue  # #VALUE! in IronCalc
+        runs = [_areas(places, corners) for corners in rectangles(cells)]
+        if len(runs) == 1:
+            return runs
+        if crossing is None and ranges.function == "SUMPRODUCT":
+            crossing = _crossing(places, cells)
+        best = runs if best is None or len(runs) < len(best) else best
+    if crossing:
+        return [crossing]
+    panels = any(len(group[0].index) > 2 for group in ranges.groups)
+    most = MOST_PANELS if panels else MOST_RUNS if len(ranges.groups) == 1 else 1
+    return best if best is not None and len(best) <= most else None
+
+
+def _areas(places: Sequence[Place], corners: Sequence[Corners]) -> tuple[Area, ...]:
+    return tuple(Area(place.sheet, *corner) for place, corner in zip(places, corners, strict=True))
+
+
+def _crossing(places: Sequence[Place], cells: Sequence[Sequence[tuple[int, int]]]) -> tuple[Area, ...] | None:
+    """A row and a column, in this order; None when the two are not such."""
+    parts = [rectangles([one]) for one in cells]
+    if any(len(part) > 1 for part in parts):
+        return None
+    areas = [Area(place.sheet, *part[0][0]) for place, part in zip(places, parts, strict=True)]
+    rows = [area for area in areas if area.top == area.bottom]
+    columns = [area for area in areas if area.left == area.right]
+    return (rows[0], columns[0]) if len(rows) == len(columns) == 1 else None
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from sheetgrad.lesson.fields import LessonError, is_count, number_of, only_known
 from sheetgrad.lines.names import closest
 
 ROLES = ("input", "parameter", "target", "constant")
-MOST_ELEMENTS = 100_000
+MOST_ELEMENTS = 1_000_000
 HIGHEST_RANK = 4
 LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
 

@@ -8,10 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import COMPARISONS, Call, Expr, Index, Neg, Num, Op, Ref, Shape, binary, folded
+from sheetgrad.formulas.expressions import (
+    COMPARISONS,
+    Call,
+    Expr,
+    Index,
+    Neg,
+    Num,
+    Op,
+    Ranges,
+    Ref,
+    Shape,
+    binary,
+    folded,
+)
+from sheetgrad.formulas.sums import ranges_in
 from sheetgrad.lines.shapes import MOST_ELEMENTS, ShapeError, broadcast_shape, checked_axis, shape_text
 
 
@@ -55,6 +70,12 @@ class CellArray:
         if index not in self._made:
             self._made[index] = self._rule(index)
         return self._made[index]
+
+    @cached_property
+    def ranges(self) -> tuple[Ranges, ...]:
+        """The ranges that its formulas need, each once: those of the first and last element where all are alike."""
+        indices = {(0,) * self.ndim, tuple(n - 1 for n in self.shape)} if self.uniform else np.ndindex(self.shape)
+        return tuple(dict.fromkeys(one for index in indices for one in ranges_in(self.element(index))))
 
     # -- element by element ---------------------------------------------------------------------------------
 

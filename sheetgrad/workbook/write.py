@@ -190,7 +190,7 @@ def _choices(target: Worksheet, sheet: Sheet) -> None:
 
 def _verdicts(target: Worksheet, sheet: Sheet) -> None:
     """Verdict cells take the colour of the sign that they hold."""
-    for area in sheet.verdicts:
+    for area in (*sheet.verdicts, *sheet.sentences):
         first = address(area.top, area.left)
         for sign, (fill, ink) in VERDICTS.items():
             rule = FormulaRule(
@@ -199,7 +199,7 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
                 font=Font(color=ink, bold=True),
                 stopIfTrue=sign == "✗",
             )
-            if sheet.name in ("Lesson", "Jacobian"):  # a sentence, wider than its cell
+            if area in sheet.sentences:  # wider than its cell
                 rule.dxf.fill = None
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
