@@ -185,6 +185,7 @@ class Placing:
                     if not self._fits(ranges):
                         self._make_room(ranges, target, cells)
             self.open = set()
+        self.orders = {key: self.order(key) for key in self.repeated}
 
     def order(self, key: str) -> Order:
         """How a repeated tensor lies."""
