@@ -243,7 +243,8 @@ class Placing:
         if self.along:
             yield self._flat(key, (*kept, *run))
             return
-        for order in (Order(key, shape, kept, run), Order(key, shape, run, kept)):
+        ways = ((*kept, *run[:-1]), run[-1:]), (kept, run), (run, kept)  # read row by row, or in one row, or column
+        for order in dict.fromkeys(Order(key, shape, *way) for way in ways):
             rows, columns = order.extent
             if rows <= MOST_SHEET_ROWS // 2 and columns <= MOST_SHEET_COLUMNS // 2:
                 yield order
