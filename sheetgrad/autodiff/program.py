@@ -83,7 +83,7 @@ class Program:
     def loss(self) -> str:
         return self.steps[-1].result
 
-    @property
+    @cached_property
     def forward(self) -> tuple[Line, ...]:
         return tuple(line for step in self.steps for line in step.lines)
 

@@ -14,6 +14,7 @@ from sheetgrad.formulas.sums import FormulaError
 
 LONGEST = 8192  # characters of a formula that Excel reads
 DEEPEST = 64  # levels of nesting that Excel reads
+FEW = 6  # cells that are made one by one faster than they are filled
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def fill(
     ``tokens_at(i, j)`` makes the formula of one cell. Where the block is ``uniform`` a few corners are made and
     the rest is filled; elsewhere every cell is made and the fills are found among them.
     """
+    if rows == columns == 1:
+        return Filled([[_single(tokens_at(0, 0), sheet)]], (Fill(0, 0, 1, 1),))
     made: dict[tuple[int, int], Sequence[Token]] = {}
 
     def at(i: int, j: int) -> Sequence[Token]:
@@ -77,8 +80,11 @@ def fill_lines(
     ``tokens_at(line, index)`` makes the formula of one element in one line; ``elements`` is the order in which
     they lie. Where the tensor is ``uniform`` a few corners are made, and the others follow by even steps.
     """
-    parts = _even_steps(tokens_at, lines, shape) if uniform else None
-    if parts is not None:
+    few = lines == 1 and len(elements) <= FEW
+    parts = _even_steps(tokens_at, lines, shape) if uniform and not few else None
+    if few:
+        runs = [[_single(tokens_at(0, index), sheet)] for index in elements]
+    elif parts is not None:
         runs = _texts_by_steps(parts, lines, elements, sheet, across)
     else:
         runs = []
@@ -122,11 +128,8 @@ def _even_steps(tokens_at, lines: int, shape: Shape) -> list[Step] | None:
                 return None
             moves.append(tuple(b - a for a, b in zip(_corners(token), _corners(probe[k]), strict=True)))
         parts.append(("", token, tuple(moves)))
-    corners = {(lines - 1, tuple(n - 1 for n in shape)), (0, tuple(n - 1 for n in shape))}
-    for line, index in corners:
-        if _stepped(parts, (line, *index)) != list(tokens_at(line, index)):
-            return None
-    return parts
+    last = tuple(n - 1 for n in shape)
+    return parts if _stepped(parts, (lines - 1, *last)) == list(tokens_at(lines - 1, last)) else None
 
 
 def _stepped(parts: list[Step], at: Index) -> list[Token]:
@@ -294,6 +297,11 @@ def _text(template: Template, sheet: str) -> str:
     text = "".join(pieces)
     check_limits(text)
     return text
+
+
+def _single(tokens: Sequence[Token], sheet: str) -> str:
+    """The text of a cell that is filled nowhere."""
+    return _text([token if isinstance(token, str) else (token, (1, 1, 1, 1)) for token in tokens], sheet)
 
 
 def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list[str]]:

@@ -26,6 +26,7 @@ from sheetgrad.formulas.expressions import (
     binary,
     folded,
 )
+from sheetgrad.formulas.printing import Piece, pieces
 from sheetgrad.formulas.sums import ranges_in
 from sheetgrad.lines.shapes import MOST_ELEMENTS, ShapeError, broadcast_shape, checked_axis, shape_text
 
@@ -51,6 +52,7 @@ class CellArray:
         self.uniform = uniform
         self._rule = rule
         self._made: dict[Index, Expr] = {}
+        self._pieces: dict[Index, list[Piece]] = {}
 
     @classmethod
     def named(cls, name: str, shape: Shape) -> CellArray:
@@ -70,6 +72,12 @@ class CellArray:
         if index not in self._made:
             self._made[index] = self._rule(index)
         return self._made[index]
+
+    def pieces(self, index: Index) -> list[Piece]:
+        """The formula of one element, ready to be placed; made once, however many sheets show it."""
+        if index not in self._pieces:
+            self._pieces[index] = pieces(self.element(index))
+        return self._pieces[index]
 
     @cached_property
     def ranges(self) -> tuple[Ranges, ...]:

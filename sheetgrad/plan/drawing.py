@@ -158,7 +158,8 @@ def formula_blocks(cells: CellArray, place: Placement, book: Book, value: np.nda
 
 def copied(copy: Copy) -> CellArray:
     """The cells of a copy: each shows one of the tensor's own."""
-    return CellArray(copy.extent, lambda index: copy.term(*index), copy.even)
+    columns = copy.extent[1]
+    return CellArray(copy.extent, lambda index: copy.terms[index[0] * columns + index[1]], copy.even)
 
 
 def copy_blocks(cells: CellArray, place: Place, book: Book, value: np.ndarray, what: str, **more) -> list[Block]:
@@ -188,7 +189,7 @@ def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, pr
     def tokens(i: int, j: int):
         """The formula of the cell ``i`` down, ``j`` right of the block's corner."""
         at = tuple(i if down else j for down, _ in inner)
-        return printer.tokens(cells.element((*index, *at)))
+        return printer.placed(cells.pieces((*index, *at)))
 
     try:
         return fill(tokens, *grid, place.sheet, cells.uniform)

@@ -209,10 +209,10 @@ class Passes:
 
     def order(self, key: str) -> list[Index]:
         """The elements of a tensor of the passes in the order in which they lie flat."""
-        return [term.index for term in _terms(self.laid.orders[key])]
+        return [term.index for term in self.laid.orders[key].terms]
 
     def _names(self, field: int, part: Copy) -> None:
-        names = [element_name(term.tensor, term.index) for term in _terms(part)]
+        names = [element_name(term.tensor, term.index) for term in part.terms]
         cells = [[*names]] if self.across else [[name] for name in names]
         expected = np.array(cells, dtype=object)
         row, column = self.cell(0, field)
@@ -249,7 +249,7 @@ class Passes:
         starts = [(self.laid.orders[name], self.passes[0][name]) for name in self.names] + list(self.flat.items())
         printer = Printer(self.drawing.places)
         for part, field in starts:
-            terms, numbers = _terms(part), part.numbers(values).reshape(1, -1)
+            terms, numbers = part.terms, part.numbers(values).reshape(1, -1)
 
             def same(i: int, j: int, terms=terms) -> list[Token]:
                 return printer.tokens(terms[j])
@@ -296,17 +296,17 @@ class Passes:
             cells = self.program.cells[line.target]
             self._computed(line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found)
         for copy in self.laid.again:
-            terms = _terms(copy)
+            terms = copy.terms
             cells = CellArray((len(terms),), lambda index, terms=terms: terms[index[0]], uniform=False)
             self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found)
 
     def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found) -> None:
         """The formulas of a tensor, or of a copy, in every line."""
         own = part is self.laid.orders.get(key)
-        elements = [term.index for term in _terms(part)] if own else list(np.ndindex(cells.shape))
+        elements = [term.index for term in part.terms] if own else list(np.ndindex(cells.shape))
         try:
             filled = fill_lines(
-                lambda i, index: printer(i).tokens(cells.element(index)),
+                lambda i, index: printer(i).placed(cells.pieces(index)),
                 self.count,
                 elements,
                 cells.shape,
@@ -343,18 +343,12 @@ class Passes:
         self.block(first, field, len(expected), 1, tokens, grid, style, form, tolerance=spread, **more)
 
 
-def _terms(part: Copy) -> list[Ref]:
-    """What lies flat, in order."""
-    rows, columns = part.extent
-    return [part.term(i, j) for i in range(rows) for j in range(columns)]
-
-
 def _stacked(part: Copy, found: Mapping[str, np.ndarray]) -> np.ndarray:
     """Its numbers in every line: ``found`` has those of each tensor stacked along axis 0."""
     if isinstance(part, Order):
         numbers = np.asarray(found[part.tensor])
         return np.transpose(numbers, (0, *(axis + 1 for axis in part.axes))).reshape(len(numbers), -1)
-    return np.array([found[term.tensor][(slice(None), *term.index)] for term in _terms(part)]).T
+    return np.array([found[term.tensor][(slice(None), *term.index)] for term in part.terms]).T
 
 
 def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:

@@ -44,7 +44,7 @@ class Order:
         """Rows and columns."""
         return math.prod(self.shape[k] for k in self.down), math.prod(self.shape[k] for k in self.across)
 
-    @property
+    @cached_property
     def size(self) -> int:
         return math.prod(self.shape)
 
@@ -70,13 +70,14 @@ class Order:
                 stride *= self.shape[axis]
         return Placement(sheet, row, column, self.shape, tuple(steps))
 
-    def term(self, row: int, column: int) -> Ref:
-        """What stands in one of its cells."""
-        index = [0] * len(self.shape)
-        for axes, at in ((self.down, row), (self.across, column)):
-            for axis in reversed(axes):
-                at, index[axis] = divmod(at, self.shape[axis])
-        return Ref(self.tensor, tuple(index))
+    @cached_property
+    def terms(self) -> tuple[Ref, ...]:
+        """What stands in its cells, row by row."""
+        found = product(*(range(self.shape[axis]) for axis in self.axes))
+        if self.axes != tuple(range(len(self.axes))):
+            back = [self.axes.index(axis) for axis in range(len(self.axes))]
+            found = (tuple(index[k] for k in back) for index in found)
+        return tuple(Ref(self.tensor, index) for index in found)
 
     def numbers(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Its numbers as they stand."""
@@ -122,16 +123,15 @@ class Terms:
         stride = (down * length, right * length) if self.flat else (right, down)
         return Gathered(sheet, row, column, self._numbered, self.step, stride)
 
-    def term(self, row: int, column: int) -> Ref:
-        """What stands in one of its cells."""
-        across, along = (row, column) if self.step == (0, 1) else (column, row)
-        return self.runs[across + along // len(self.runs[0])][along % len(self.runs[0])]
+    @cached_property
+    def terms(self) -> tuple[Ref, ...]:
+        """What stands in its cells, row by row."""
+        beside = self.step == (1, 0) and not self.flat
+        return tuple(term for run in (zip(*self.runs, strict=True) if beside else self.runs) for term in run)
 
     def numbers(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Its numbers as they stand."""
-        rows, columns = self.extent
-        terms = ((self.term(i, j) for j in range(columns)) for i in range(rows))
-        return np.array([[values[term.tensor][term.index] for term in row] for row in terms])
+        return np.array([values[term.tensor][term.index] for term in self.terms]).reshape(self.extent)
 
 
 Copy = Order | Terms

@@ -43,24 +43,22 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 
 def gates(program: Program) -> dict[str, list[str]]:
-    """By tensor, the requested tensors of which every way to the loss leads through it."""
-    after = {name: _reached(program, name, None) for name in program.requested}
-    return {
-        key: [
-            name
-            for name, reached in after.items()
-            if key == name or (key in reached and program.loss not in _reached(program, name, key))
-        ]
-        for key in (*program.requested, *(line.target for line in program.forward))
-    }
+    """By tensor, the requested tensors of which every way to the loss leads through it.
 
-
-def _reached(program: Program, name: str, without: str | None) -> set[str]:
-    reached = {name}
+    Every way from a tensor leads through it and through what the ways of all its users have in common (dominators of a
+    graph without circles).
+    """
+    users: dict[str, list[str]] = {}
     for line in program.forward:
-        if line.target != without and reached.intersection(line.operands):
-            reached.add(line.target)
-    return reached
+        for name in line.operands:
+            users.setdefault(name, []).append(line.target)
+    through: dict[str, set[str]] = {program.loss: {program.loss}}
+    for key in (*(line.target for line in reversed(program.forward)), *program.requested):
+        onward = [through[user] for user in users.get(key, ()) if user in through]
+        if onward:
+            through[key] = {key}.union(set.intersection(*onward))
+    keys = (*program.requested, *(line.target for line in program.forward))
+    return {key: [name for name in program.requested if key in through[name]] for key in keys}
 
 
 NOTES = (
