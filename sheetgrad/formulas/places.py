@@ -131,23 +131,24 @@ def lined_up(ranges: Ranges, choices: Sequence[Sequence[Place]]) -> list[tuple[A
     found = [
         [(place, place.cells(group)) for place in places] for group, places in zip(ranges.groups, choices, strict=True)
     ]
-    best: list[tuple[Area, ...]] | None = None
+    best: list[list[Corners]] | None = None
     crossing = None
     for chosen in product(*([one for one in options if one[1]] for options in found)):
         places, cells = zip(*chosen, strict=True)
         if ranges.function == "SUMXMY2" and len({place.sheet for place in places}) > 1:
             continue  # #VALUE! in IronCalc
-        runs = [_areas(places, corners) for corners in rectangles(cells)]
+        runs = rectangles(cells)
         if len(runs) == 1:
-            return runs
+            return [_areas(places, runs[0])]
         if crossing is None and ranges.function == "SUMPRODUCT":
             crossing = _crossing(places, cells)
-        best = runs if best is None or len(runs) < len(best) else best
+        if best is None or len(runs) < len(best):
+            best, standing = runs, places
     if crossing:
         return [crossing]
     panels = any(len(group[0].index) > 2 for group in ranges.groups)
     most = MOST_PANELS if panels else MOST_RUNS if len(ranges.groups) == 1 else 1
-    return best if best is not None and len(best) <= most else None
+    return [_areas(standing, corners) for corners in best] if best is not None and len(best) <= most else None
 
 
 def _areas(places: Sequence[Place], corners: Sequence[Corners]) -> tuple[Area, ...]:

@@ -82,7 +82,8 @@ class CellArray:
     @cached_property
     def ranges(self) -> tuple[Ranges, ...]:
         """The ranges that its formulas need, each once: those of the first and last element where all are alike."""
-        indices = {(0,) * self.ndim, tuple(n - 1 for n in self.shape)} if self.uniform else np.ndindex(self.shape)
+        corners = (0,) * self.ndim, tuple(n - 1 for n in self.shape)
+        indices = dict.fromkeys(corners) if self.uniform else np.ndindex(self.shape)
         return tuple(dict.fromkeys(one for index in indices for one in ranges_in(self.element(index))))
 
     # -- element by element ---------------------------------------------------------------------------------
