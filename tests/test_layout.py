@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetgrad.formulas.expressions import Fold, Op, Ref
-from sheetgrad.formulas.places import Area, Gathered, Placement, lined_up
+from sheetgrad.formulas.places import Area, Gathered, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.sidebyside import lined_up
 from sheetgrad.formulas.sums import FormulaError, ranges_in
 from sheetgrad.lines.cells import CellArray, concatenate
 from sheetgrad.plan.blocks import PlanError, Sheet

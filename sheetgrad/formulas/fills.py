@@ -10,10 +10,8 @@ import numpy as np
 from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Area, Corners, letter, prefix
 from sheetgrad.formulas.printing import Token
-from sheetgrad.formulas.sums import FormulaError
+from sheetgrad.formulas.texts import Moves, Template, cell_text, check_limits, fill_texts, single_text
 
-LONGEST = 8192  # characters of a formula that Excel reads
-DEEPEST = 64  # levels of nesting that Excel reads
 FEW = 6  # cells that are made one by one faster than they are filled
 
 
@@ -44,7 +42,7 @@ def fill(
     the rest is filled; elsewhere every cell is made and the fills are found among them.
     """
     if rows == columns == 1:
-        return Filled([[_single(tokens_at(0, 0), sheet)]], (Fill(0, 0, 1, 1),))
+        return Filled([[single_text(tokens_at(0, 0), sheet)]], (Fill(0, 0, 1, 1),))
     made: dict[tuple[int, int], Sequence[Token]] = {}
 
     def at(i: int, j: int) -> Sequence[Token]:
@@ -83,7 +81,7 @@ def fill_lines(
     few = lines == 1 and len(elements) <= FEW
     parts = _even_steps(tokens_at, lines, shape) if uniform and not few else None
     if few:
-        runs = [[_single(tokens_at(0, index), sheet)] for index in elements]
+        runs = [[single_text(tokens_at(0, index), sheet)] for index in elements]
     elif parts is not None:
         runs = _texts_by_steps(parts, lines, elements, sheet, across)
     else:
@@ -178,10 +176,6 @@ def _texts_by_steps(parts: list[Step], lines: int, elements, sheet: str, across:
     return runs
 
 
-Moves = tuple[int, int, int, int]
-Template = list[str | tuple[Area, Moves]]
-
-
 def _template(at, part: Fill, block: tuple[int, int]) -> Template | None:
     """The formula of a fill with, for each area, how far its edges move with a step; None when it is no fill.
 
@@ -274,80 +268,8 @@ def _written(fills, templates, rows: int, columns: int, sheet: str) -> list[list
     grid: list[list[str]] = [[""] * columns for _ in range(rows)]
     for part, template in zip(fills, templates, strict=True):
         if part.rows == part.columns == 1:
-            grid[part.down][part.right] = _text(template, sheet)
+            grid[part.down][part.right] = cell_text(template, sheet)
             continue
-        for i, row in enumerate(_texts(template, part.rows, part.columns, sheet)):
+        for i, row in enumerate(fill_texts(template, part.rows, part.columns, sheet)):
             grid[part.down + i][part.right : part.right + part.columns] = row
     return grid
-
-
-def _text(template: Template, sheet: str) -> str:
-    """The text of a single cell, with nothing held fast but what its fill holds."""
-    pieces = ["="]
-    for part in template:
-        if isinstance(part, str):
-            pieces.append(part)
-            continue
-        area, (top, left, bottom, right) = part
-        if area.sheet != sheet:
-            pieces.append(prefix(area.sheet))
-        pieces.append(f"{'' if left else '$'}{letter(area.left)}{'' if top else '$'}{area.top}")
-        if (area.top, area.left) != (area.bottom, area.right):
-            pieces.append(f":{'' if right else '$'}{letter(area.right)}{'' if bottom else '$'}{area.bottom}")
-    text = "".join(pieces)
-    check_limits(text)
-    return text
-
-
-def _single(tokens: Sequence[Token], sheet: str) -> str:
-    """The text of a cell that is filled nowhere."""
-    return _text([token if isinstance(token, str) else (token, (1, 1, 1, 1)) for token in tokens], sheet)
-
-
-def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list[str]]:
-    """The text of every cell of a fill. Columns are put in once a column, rows once a row: one `%` a cell."""
-    pieces: list[str] = ["="]
-    marks: list[tuple[str, int, int]] = []  # kind, start, move
-    for part in template:
-        if isinstance(part, str):
-            pieces.append(part.replace("%", "%%"))
-            continue
-        area, (top, left, bottom, right) = part
-        if area.sheet != sheet:
-            pieces.append(prefix(area.sheet).replace("%", "%%"))
-        single = (area.top, area.left) == (area.bottom, area.right) and (top, left) == (bottom, right)
-        corners = [(area.left, left, area.top, top)]
-        if not single:
-            corners.append((area.right, right, area.bottom, bottom))
-        for k, (column, column_move, row, row_move) in enumerate(corners):
-            pieces.append((":" if k else "") + ("" if column_move else "$") + "%s" + ("" if row_move else "$") + "%s")
-            marks += [("column", column, column_move), ("row", row, row_move)]
-    pattern = "".join(pieces)
-    check_limits(pattern % tuple(letter(s) if kind == "column" else str(s) for kind, s, _ in marks))
-    by_column = [
-        [letter(start + j * move) if kind == "column" else None for kind, start, move in marks] for j in range(columns)
-    ]
-    row_marks = [(k, start, move) for k, (kind, start, move) in enumerate(marks) if kind == "row"]
-    texts = []
-    for i in range(rows):
-        numbers = [(k, str(start + i * move)) for k, start, move in row_marks]
-        row = []
-        for values in by_column:
-            for k, number in numbers:
-                values[k] = number
-            row.append(pattern % tuple(values))
-        texts.append(row)
-    return texts
-
-
-def check_limits(text: str) -> None:
-    if len(text) > LONGEST:
-        raise FormulaError(f"its formula has {len(text)} characters, Excel reads {LONGEST}; split the line in two")
-    if text.count("(") <= DEEPEST:
-        return
-    depth = deepest = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        raise FormulaError(f"its formula nests {deepest} levels, Excel reads {DEEPEST}; split the line in two")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sheetgrad.formulas.expressions import Call, Expr, Fold, Neg, Num, Op, Ranges, Ref, Text, Whole
-from sheetgrad.formulas.places import Area, Book, Place, lined_up
+from sheetgrad.formulas.places import Area, Book, Place
+from sheetgrad.formulas.sidebyside import lined_up
 from sheetgrad.formulas.sums import FormulaError, written
 
 LEVELS = {"&": 1.5, "=": 1, "<>": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "/": 3, "^": 4}

@@ -20,7 +20,8 @@ from itertools import product
 import numpy as np
 
 from sheetgrad.formulas.expressions import Index, Ranges, Ref, Shape
-from sheetgrad.formulas.places import Gathered, Place, Placement, lined_up
+from sheetgrad.formulas.places import Gathered, Place, Placement
+from sheetgrad.formulas.sidebyside import lined_up
 from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, PlanError
