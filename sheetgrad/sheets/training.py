@@ -206,7 +206,7 @@ class _Training:
         """The trained numbers: as they are at step 0, then moved from step to step."""
         passes = self.passes
         for name in self.trained:
-            order = passes.order(name, name in passes.turned)
+            order = passes.order(name)
             expected = np.array([[run[index] for index in order] for run in self.found[name]])
             field, style = passes.passes[0][name], "training"
             form = number_format(expected)
@@ -240,7 +240,7 @@ class _Training:
         """The running sums of gradients."""
         passes = self.passes
         for name in self.trained:
-            order, field = passes.order(name, name in passes.turned), self._velocity_field(name)
+            order, field = passes.order(name), self._velocity_field(name)
             expected = np.array([[run[index] for index in order] for run in self.found[f"{name}.v"]])
             names = [f"v of {element_name(name, index)}" for index in order]
             cells = [names] if self.across else [[word] for word in names]
