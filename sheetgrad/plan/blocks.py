@@ -113,7 +113,7 @@ class Sheet:
     they hold, ``sentences`` (verdicts in words, wider than their cell) its ink alone. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
-    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan.
+    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan. ``names`` are defined names of areas.
     """
 
     name: str
@@ -138,6 +138,7 @@ class Sheet:
     locked: bool = False
     heading: tuple[str, str] = ("", "")
     tally: Mapping[str, int] = field(default_factory=dict)
+    names: dict[str, Area] = field(default_factory=dict)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))
