@@ -288,19 +288,24 @@ class Passes:
             )
         self.compute(which, found)
 
-    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
-        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+    def compute(
+        self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0, and
+        ``spread`` how far off each number may be."""
         fields = self.passes[which]
         printer = lru_cache(None)(lambda line: Printer(self.book(fields, FIRST_LINE + line)))
         for line in self.lines:
             cells = self.program.cells[line.target]
-            self._computed(line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found)
+            self._computed(
+                line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found, spread
+            )
         for copy in self.laid.again:
             terms = copy.terms
             cells = CellArray((len(terms),), lambda index, terms=terms: terms[index[0]], uniform=False)
-            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found)
+            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found, spread)
 
-    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found) -> None:
+    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found, spread) -> None:
         """The formulas of a tensor, or of a copy, in every line."""
         own = part is self.laid.orders.get(key)
         elements = [term.index for term in part.terms] if own else list(np.ndindex(cells.shape))
@@ -318,7 +323,8 @@ class Passes:
             raise PlanError(f"{self.program.written(key)}: on the {self.sheet.name} sheet {error}") from None
         expected = _stacked(part, found)
         style = "pass_gradient" if key.partition(".")[2] else "pass"
-        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
+        tolerance = _stacked(part, spread) if spread else 0.0
+        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 
     def field(
         self,
