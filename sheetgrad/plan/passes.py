@@ -22,7 +22,15 @@ from sheetgrad.formulas.printing import Printer, Token
 from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Block, PlanError, Sheet, number_format
+from sheetgrad.plan.blocks import (
+    MOST_FORMULAS,
+    MOST_SHEET_COLUMNS,
+    MOST_SHEET_ROWS,
+    Block,
+    PlanError,
+    Sheet,
+    number_format,
+)
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
 
@@ -161,6 +169,9 @@ class Passes:
             self.flat[copy] = at
             at += copy.size
         self.fields = at - (0 if self.flat else 1)
+        cells = self.count * len(self.titles) * self.laid.line_cells
+        if cells > MOST_FORMULAS:
+            raise PlanError(f"{self.sheet.name}: {cells:,} cells of passes, at most {MOST_FORMULAS:,}")
         _, last_column = self.cell(self.last_line, self.fields - 1)
         if last_column > MOST_SHEET_COLUMNS or self.bottom > MOST_SHEET_ROWS:
             raise PlanError(
