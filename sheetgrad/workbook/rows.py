@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from xml.sax.saxutils import escape
 
@@ -21,8 +21,8 @@ def last_row(sheet: Sheet) -> int:
     return max([*edges, *(label.row for label in sheet.labels)], default=1)
 
 
-def written_rows(sheet: Sheet, style_of: StyleOf, attributes: Mapping[int, Mapping[str, str]]) -> Iterator[bytes]:
-    """The XML of every row from the top; ``attributes`` are those of rows that are high, folded or hidden."""
+def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
+    """The XML of every row from the top."""
     blocks: dict[int, list[tuple[Block, int]]] = defaultdict(list)
     labels: dict[int, list[Label]] = defaultdict(list)
     for block in sheet.blocks:
@@ -31,6 +31,7 @@ def written_rows(sheet: Sheet, style_of: StyleOf, attributes: Mapping[int, Mappi
             blocks[row].append((block, style))
     for label in sheet.labels:
         labels[label.row].append(label)
+    attributes = _row_attributes(sheet)
     for row in sorted(blocks.keys() | labels.keys() | attributes.keys()):
         cells: dict[int, Cell] = {}
         for block, style in blocks.get(row, ()):
@@ -39,9 +40,17 @@ def written_rows(sheet: Sheet, style_of: StyleOf, attributes: Mapping[int, Mappi
         for label in labels.get(row, ()):
             _, before = cells.get(label.column, (0, "/>"))
             cells[label.column] = style_of(label.style, "General"), text(label.text) if label.text else before
-        more = "".join(f' {name}="{value}"' for name, value in attributes.get(row, {}).items())
         inside = "".join([f'<c r="{letter(at)}{row}" s="{s}"{rest}' for at, (s, rest) in sorted(cells.items())])
-        yield f'<row r="{row}"{more}>{inside}</row>'.encode()
+        yield f'<row r="{row}"{attributes.get(row, "")}>{inside}</row>'.encode()
+
+
+def _row_attributes(sheet: Sheet) -> dict[int, str]:
+    """Of the rows that are not as usual: how high they are, and that they are folded."""
+    found = {row: f' ht="{height}" customHeight="1"' for row, height in sheet.heights.items()}
+    for first, last in sheet.folded_rows:
+        for row in range(first, last + 1):
+            found[row] = found.get(row, "") + ' outlineLevel="1" hidden="1"'
+    return found
 
 
 def _block_row(block: Block, row: int) -> list[str]:
@@ -49,6 +58,8 @@ def _block_row(block: Block, row: int) -> list[str]:
     values = block.cells[row - block.row]
     if block.kind != "formula":
         return [content(value) for value in values]
+    if not any("&" in formula or "<" in formula or ">" in formula for formula in values):
+        return [f"><f>{formula[1:]}</f></c>" for formula in values]
     return [f"><f>{escape(formula[1:])}</f></c>" for formula in values]
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import io
 import json
 import re
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from lxml.etree import LxmlError
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
@@ -31,7 +36,7 @@ CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 1  # of what it holds
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 CREATOR = "sheetgrad"
-ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*?</sheetData>", re.S)
+ROWS = re.compile(rb"<sheetData\s*/>|<sheetData></sheetData>")
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
 
 
@@ -51,23 +56,43 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
     book.properties.creator = CREATOR
     book.properties.title = plan.title
     book.calculation.fullCalcOnLoad = True
-    empty = io.BytesIO()
-    book.save(empty)
 
     def change(name: str, part: bytes) -> bytes | Iterator[bytes]:
-        return _with_rows(part, parts[name], book[parts[name].name], styles) if name in parts else part
+        return _with_rows(part, parts[name], styles) if name in parts else part
 
-    path.write_bytes(rewritten(empty.getvalue(), change))
+    path.write_bytes(rewritten(_saved(book), change))
 
 
-def _with_rows(part: bytes, sheet: Sheet, target: Worksheet, styles: Styles) -> Iterator[bytes]:
+def _saved(book: Workbook) -> bytes:
+    """The file as openpyxl writes it. It does so by way of temporary files: ``OSError`` when there is no room for them."""
+    file = io.BytesIO()
+    try:
+        book.save(file)
+    except LxmlError as error:  # a full disk, as lxml tells it
+        reason = str(error)
+        _close_quietly(error)
+        raise OSError(errno.ENOSPC, f"the disk is full ({reason})") from None
+    return file.getvalue()
+
+
+def _close_quietly(error: Exception) -> None:
+    """Lets go of what openpyxl had half written; closing it fails again, and Python would print that."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
+def _with_rows(part: bytes, sheet: Sheet, styles: Styles) -> Iterator[bytes]:
     """The part of a sheet that openpyxl has written without cells, with its cells."""
     before, after = ROWS.split(part)
     size = f'<dimension ref="A1:{address(last_row(sheet), sheet.last_column)}"/>'.encode()
     yield SIZE.sub(size, before, count=1)
     yield b"<sheetData>"
-    attributes = {row: dict(dimension) for row, dimension in target.row_dimensions.items()}
-    yield from written_rows(sheet, styles.number, attributes)
+    yield from written_rows(sheet, styles.number)
     yield b"</sheetData>"
     yield after
 
@@ -142,19 +167,15 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
 
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
-    """Widths, heights, folds, frozen panes; no grid lines."""
+    """Widths, folded columns, frozen panes; no grid lines."""
     for column, width in sheet.widths.items():
         target.column_dimensions[letter(column)].width = width
-    for row, height in sheet.heights.items():
-        target.row_dimensions[row].height = height
     for first, last in sheet.folded_columns:
         for column in range(first, last + 1):
             dimension = target.column_dimensions[letter(column)]
             dimension.outlineLevel, dimension.hidden = 1, True
         target.column_dimensions[letter(last + 1)].collapsed = True
         target.sheet_properties.outlinePr.summaryRight = True
-    for first, last in sheet.folded_rows:
-        target.row_dimensions.group(first, last, hidden=True)
     target.sheet_view.showGridLines = False
     target.sheet_view.zoomScale = 100
     if sheet.freeze:

@@ -20,7 +20,7 @@ from lxml import etree
 from openpyxl.utils.cell import column_index_from_string, get_column_letter, range_boundaries
 
 from sheetgrad.xlsx.grid import ErrorValue, Grid, Value
-from sheetgrad.xlsx.parts import CELL, as_usual, sheet_parts
+from sheetgrad.xlsx.parts import CELL, count_cells, is_odd, sheet_parts, written_anew
 
 TYPE = re.compile(rb'\bt="([a-zA-Z]+)"')
 STYLE = re.compile(rb'\bs="([0-9]+)"')
@@ -70,7 +70,14 @@ class Contents:
         with self._archive() as archive:
             part = archive.read(self._parts[name])
         expat.ParserCreate().Parse(part, True)  # well-formed as a whole, or not read at all
-        return _Reader(self._texts, self._date_styles).read(as_usual(part))
+        found = None if is_odd(part) else self._read(part, count_cells(part))
+        return found or self._read(written_anew(part))
+
+    def _read(self, part: bytes, cells: int | None = None) -> SheetContents | None:
+        """What stands in a part; None where not so many cells were found in it."""
+        reader = _Reader(self._texts, self._date_styles)
+        contents = reader.read(part)
+        return contents if cells in (None, reader.cells) else None
 
     @cached_property
     def _texts(self) -> list[str]:
@@ -119,54 +126,52 @@ class _Columns(dict):
 class _Rows(dict[int, tuple[list[int], list[Value]]]):
     """Cells as they come, almost always in order."""
 
-    def put(self, row: int, column: int, value: Value) -> None:
-        columns, values = self.get(row) or self.setdefault(row, ([], []))
-        columns.append(column)
-        values.append(value)
+    def row(self, number: int) -> tuple[list[int], list[Value]]:
+        """The columns of a row, and what stands in them, to be added to."""
+        return self.get(number) or self.setdefault(number, ([], []))
 
     def grid(self) -> Grid:
-        if all(_in_order(columns) for columns, _ in self.values()):
-            return Grid(self)
+        if all(columns == sorted(set(columns)) for columns, _ in self.values()):
+            return Grid({row: cells for row, cells in self.items() if cells[0]})
         return Grid.of((row, *cell) for row, cells in self.items() for cell in zip(*cells, strict=True))
-
-
-def _in_order(columns: list[int]) -> bool:
-    return all(map(int.__lt__, columns, columns[1:]))
 
 
 class _Reader:
     """Reads one sheet."""
 
     def __init__(self, texts: list[str], date_styles: frozenset[bytes]):
-        self.texts, self.date_styles = texts, date_styles
+        self.texts, self.date_styles, self.cells = texts, date_styles, 0
         self.shared: dict[bytes, tuple[str, str]] = {}  # by number, the formula that others share and where it stands
         self.filled: dict[str, str] = {}
         self.dates: dict[str, datetime] = {}
 
     def read(self, part: bytes) -> SheetContents:
-        column_of, formulas, values = _Columns(), _Rows(), _Rows()
+        column_of, formulas, values, last = _Columns(), _Rows(), _Rows(), b""
         for found in CELL.finditer(part):
             letters, digits, attributes, about, formula, stored, inline = found.groups()
-            row, column = int(digits), column_of[letters]
+            self.cells += 1
+            if digits != last:
+                last, row = digits, int(digits)
+                (formula_columns, texts), (value_columns, stored_values) = formulas.row(row), values.row(row)
             if formula is not None or about is not None:
-                text = self._formula(f"{letters.decode()}{row}", about or b"", formula or b"")
-                formulas.put(row, column, f"={text}")
-            kind = TYPE.search(attributes) if b't="' in attributes else None
-            if kind is None or kind[1] == b"n":
-                if not stored:
-                    continue
-                value = float(stored)
-                style = STYLE.search(attributes) if self.date_styles else None
-                if style and style[1] in self.date_styles and formula is None:
-                    self._date(f"{letters.decode()}{row}", value)
+                formula_columns.append(column_of[letters])
+                texts.append(
+                    "=" + (self._formula(letters + digits, about, formula or b"") if about else _said(formula))
+                )
+            if b't="' in attributes:
+                value = self._typed(TYPE.search(attributes), stored, inline)
             else:
-                value = self._typed(kind[1], stored, inline)
+                value = float(stored) if stored else None
             if value is not None:
-                values.put(row, column, value)
+                value_columns.append(column_of[letters])
+                stored_values.append(value)
+                if self.date_styles and formula is None and isinstance(value, float):
+                    self._date(letters + digits, STYLE.search(attributes), value)
         return SheetContents(formulas.grid(), values.grid(), self.filled, self.dates)
 
-    def _typed(self, kind: bytes, stored: bytes | None, inline: bytes | None) -> Value:
-        """What is stored as something else than a number; a formula's text ``""`` may be stored as nothing."""
+    def _typed(self, said: re.Match[bytes] | None, stored: bytes | None, inline: bytes | None) -> Value:
+        """What is stored as something of that type; a formula's text ``""`` may be stored as nothing."""
+        kind = said[1] if said else b"n"
         if kind == b"inlineStr":
             return "".join(map(_said, TEXT.findall(PHONETIC.sub(b"", inline or b"")))) or None
         if kind == b"str":
@@ -174,6 +179,8 @@ class _Reader:
         if not stored:
             return None
         match kind:
+            case b"n":
+                return float(stored)
             case b"s":
                 return self.texts[int(stored)]
             case b"b":
@@ -186,15 +193,17 @@ class _Reader:
                 return float(to_excel(from_ISO8601(_said(stored))))
         raise ValueError(f"a cell of the unknown type {kind.decode()}")
 
-    def _date(self, cell: str, value: float) -> None:
+    def _date(self, cell: bytes, style: re.Match[bytes] | None, value: float) -> None:
+        """Notes a number that is shown as a date."""
         from openpyxl.utils.datetime import from_excel
 
-        with suppress(ValueError, OverflowError):  # no date that there is
-            self.dates[cell] = from_excel(value)
+        if style and style[1] in self.date_styles:
+            with suppress(ValueError, OverflowError):  # no date that there is
+                self.dates[cell.decode()] = from_excel(value)
 
-    def _formula(self, cell: str, about: bytes, text: bytes) -> str:
+    def _formula(self, at: bytes, about: bytes, text: bytes) -> str:
         """The text of a formula, also of one that shares its neighbour's."""
-        formula = _said(text)
+        cell, formula = at.decode(), _said(text)
         if b"array" in about and (area := REFERENCE.search(about)):
             self._fill(cell, area[1].decode(), formula)
         if b"shared" in about and (shared := SHARED.search(about)):

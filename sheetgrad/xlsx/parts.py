@@ -40,35 +40,35 @@ def sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
-def as_usual(part: bytes) -> bytes:
-    """A sheet's part in the form that :data:`CELL` reads: its own where it is so, as most are, and written anew where
-    it has comments, prefixes or cells that do not say where they are. Raises what ``lxml`` raises for broken XML."""
-    head = part[:200]
+def is_odd(part: bytes) -> bool:
+    """Whether a sheet's part has what :data:`CELL` cannot read: comments, other encodings, prefixes of names."""
     odd = b"<!" in part or b"<?" in part[5:] or part.count(MAIN) != 1 or b"<worksheet" not in part[:2000]
-    odd = odd or (b"encoding=" in head and b"utf-8" not in head.lower())
-    cells = part.count(b"<c ") + part.count(b"<c>") + part.count(b"<c/>")
-    if not odd and sum(1 for _ in CELL.finditer(part)) == cells:
-        return part
-    return _written_anew(part)
+    return odd or (b"encoding=" in part[:200] and b"utf-8" not in part[:200].lower())
 
 
-def _written_anew(part: bytes) -> bytes:
-    """The cells of a part and nothing else, in the usual form: an address first, in order, without prefixes."""
+def count_cells(part: bytes) -> int:
+    """How many cells a part has that is not odd."""
+    return part.count(b"<c ") + part.count(b"<c>") + part.count(b"<c/>")
+
+
+def written_anew(part: bytes) -> bytes:
+    """The cells of a part and nothing else, as :data:`CELL` reads them: an address first, in order, without prefixes.
+
+    Raises what ``lxml`` raises for broken XML.
+    """
     root = etree.fromstring(part, etree.XMLParser(resolve_entities=False, remove_comments=True, remove_pis=True))
     sheet = etree.Element("worksheet")
     row = 0
     for line in root.iterfind("{*}sheetData/{*}row"):
         row, column = int(line.get("r") or row + 1), 0
         for cell in line.iterfind("{*}c"):
+            column += 1
             if cell.get("r"):
                 row, column = coordinate_to_tuple(cell.get("r"))
-            else:
-                column += 1
             plain = etree.SubElement(sheet, "c", r=f"{get_column_letter(column)}{row}")
             plain.attrib.update({name: value for name, value in cell.items() if name != "r"})
             for tag in ("f", "v", "is"):
-                for found in cell.iterfind(f"{{*}}{tag}"):
-                    plain.append(_plain(found))
+                plain.extend(_plain(found) for found in cell.iterfind(f"{{*}}{tag}"))
     return etree.tostring(sheet)
 
 

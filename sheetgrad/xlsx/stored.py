@@ -9,15 +9,18 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from sheetgrad.xlsx.grid import ErrorValue, Grid, Value
+from openpyxl.utils.cell import column_index_from_string
+
+from sheetgrad.xlsx.grid import ErrorValue, Grid, Value, letter
 from sheetgrad.xlsx.parts import rewritten, sheet_parts
 
 CELL = re.compile(
-    rb'<c r="([A-Z]+[0-9]+)"([^<>]*?)(?:/>|>(<f\b[^<>]*?(?:/>|>[^<]*</f>))?(?:<v\b[^<>]*?(?:/>|>[^<]*</v>))?</c>)'
+    rb'<c r="([A-Z]{1,3})([0-9]{1,7})"([^<>]*?)(?:/>|>(<f\b[^<>]*?(?:/>|>[^<]*</f>))?(?:<v\b[^<>]*?(?:/>|>[^<]*</v>))?</c>)'
 )
 TYPE = re.compile(rb'\s+t="[a-zA-Z]+"')
 FORMULA = re.compile(rb"<f[\s>/]")
@@ -28,34 +31,44 @@ class NotEvaluatedError(ValueError):
     """A formula for which there is no value; the message names its cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """A cell that is filled: ``before`` is the XML from the last such cell to it, ``opening`` its own up to the style."""
 
     before: bytes
-    cell: str
+    row: int
+    column: int
     opening: bytes
     formula: bytes
 
-    def with_value(self, value: Value) -> bytes:
-        return self.opening + content(self.formula, value)
+    @property
+    def cell(self) -> str:
+        return f"{letter(self.column)}{self.row}"
 
 
-def cut(part: bytes, inputs: Collection[str] = ()) -> Iterator[Cut | bytes]:
-    """Cuts a sheet's XML at its formulas and at the cells ``inputs``; last comes the rest, after the last of them."""
+def cut(part: bytes, inputs: Collection[tuple[int, int]] = ()) -> Iterator[Cut | bytes]:
+    """Cuts a sheet's XML at its formulas and at the cells ``inputs`` (row, column); last comes the rest, after them."""
     end, formulas = 0, 0
     for found in CELL.finditer(part):
-        name, attributes, formula = found.groups()
-        cell = name.decode()
-        if formula or cell in inputs:
+        letters, digits, attributes, formula = found.groups()
+        if not formula and not inputs:
+            continue
+        row, column = int(digits), column_of(letters)
+        if formula or (row, column) in inputs:
             formulas += formula is not None
             if b't="' in attributes:
                 attributes = TYPE.sub(b"", attributes)
-            yield Cut(part[end : found.start()], cell, b'<c r="%s"%s' % (name, attributes.rstrip()), formula or b"")
+            opening = b'<c r="%s%s"%s' % (letters, digits, attributes.rstrip())
+            yield Cut(part[end : found.start()], row, column, opening, formula or b"")
             end = found.end()
     if formulas != sum(1 for _ in FORMULA.finditer(part)):
         raise NotEvaluatedError("a formula stands where no value can be put")
     yield part[end:]
+
+
+@lru_cache(maxsize=1 << 15)
+def column_of(letters: bytes) -> int:
+    """The number of a column, from 1."""
+    return column_index_from_string(letters.decode())
 
 
 def content(formula: bytes, value: Value) -> bytes:
@@ -78,12 +91,12 @@ def said(text: str) -> bytes:
     return escape(UNSAID.sub("", text)).encode("utf-8", "replace")
 
 
-def filled(pieces: Iterable[Cut | bytes], value_of: Callable[[str], Value]) -> Iterator[bytes]:
-    """The XML of a sheet with values in its cells; ``value_of`` gives each by its address."""
+def filled(pieces: Iterable[Cut | bytes], value_at: Callable[[int, int], Value]) -> Iterator[bytes]:
+    """The XML of a sheet with values in its cells; ``value_at`` gives each by its row and column."""
     for piece in pieces:
         if isinstance(piece, Cut):
-            yield piece.before
-            yield piece.with_value(value_of(piece.cell))
+            before, row, column, opening, formula = piece
+            yield before + opening + content(formula, value_at(row, column))
         else:
             yield piece
 
@@ -93,16 +106,15 @@ def with_values(data: bytes, values: Mapping[str, Grid]) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sheets = {part: sheet for sheet, part in sheet_parts(archive).items()}
 
-    def value_in(sheet: str) -> Callable[[str], Value]:
-        grid = values[sheet]
+    def value_in(sheet: str) -> Callable[[int, int], Value]:
+        at = values[sheet].at
 
-        def value_of(cell: str) -> Value:
-            try:
-                return grid[cell]
-            except KeyError:
-                raise NotEvaluatedError(f"{sheet}!{cell} was not evaluated") from None
+        def value_at(row: int, column: int) -> Value:
+            if (value := at(row, column)) is None:
+                raise NotEvaluatedError(f"{sheet}!{letter(column)}{row} was not evaluated")
+            return value
 
-        return value_of
+        return value_at
 
     def change(name: str, content: bytes) -> bytes | Iterator[bytes]:
         if name not in sheets or not FORMULA.search(content):

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 
 from sheetgrad.engines import Session, Values
+from sheetgrad.xlsx.grid import cell_position
 from sheetgrad.xlsx.parts import COMPRESSION, sheet_parts
 from sheetgrad.xlsx.stored import Cut, cut, filled, said
 
@@ -50,7 +51,7 @@ class Stencil:
 
     def _cut(self, part: str, sheet: str, text: bytes, inputs: Collection[str]) -> None:
         """Cuts the XML of a sheet at the cells whose contents change."""
-        pieces = list(cut(text, inputs))
+        pieces = list(cut(text, {cell_position(cell) for cell in inputs}))
         cells = [piece for piece in pieces if isinstance(piece, Cut)]
         if missing := set(inputs) - {piece.cell for piece in cells}:
             raise ValueError(f"{sheet} holds no number at {sorted(missing)[0]}")
@@ -71,7 +72,8 @@ class Stencil:
                 archive.writestr(zipfile.ZipInfo(part, EPOCH), _said(text, words), zipfile.ZIP_DEFLATED, COMPRESSION)
             for part, (sheet, pieces) in self._parts.items():
                 stands = {**values.get(sheet, {}), **inputs.get(sheet, {})}
-                text = _said(b"".join(filled(pieces, stands.__getitem__)), words)
+                at = {cell_position(cell): value for cell, value in stands.items()}
+                text = _said(b"".join(filled(pieces, lambda *place: at[place])), words)  # noqa: B023 (used at once)
                 archive.writestr(zipfile.ZipInfo(part, EPOCH), text, zipfile.ZIP_DEFLATED, COMPRESSION)
         return out.getvalue()
 
