@@ -21,6 +21,7 @@ from openpyxl.formula.tokenizer import Token, TokenizerError
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 
 from sheetgrad.engines import AUTOMATIC, Changes, EngineError, ErrorValue, Formula, Values, get_engine, save_as_xlsx
+from sheetgrad.errors import SheetgradError
 from sheetgrad.files import whole
 from sheetgrad.sheets.nudge import AGREE, DISAGREE, KINK, agreement, allowed_error
 from sheetgrad.workbook.reading import WorkbookError, open_workbook, read_workbook, readable
@@ -37,7 +38,7 @@ REFERENCE = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Z]{1,3})\$?(\d+)(
 COLUMNS = ("pair", "input", "gradient_cell", "value", "gradient", "slope", "left", "right", "allowed", "verdict")
 
 
-class GradcheckError(ValueError):
+class GradcheckError(SheetgradError, ValueError):
     """A call that cannot be answered; the message says in one line what was found and expected."""
 
 

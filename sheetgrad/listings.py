@@ -67,7 +67,7 @@ def listing(lesson: Lesson) -> list[Row]:
     for tensor in lesson.tensors.values():
         rows += _given(tensor, names.of(tensor.name), tensor.name in lesson.gradients)
     rows += _forward(lesson, names) + _backward(lesson, names)
-    if lesson.training:
+    if "training" in lesson.sections:
         rows += _training(lesson, names)
     return rows
 
@@ -197,7 +197,7 @@ def _forward(lesson: Lesson, names: _Names) -> list[Row]:
         for line in step.lines[:-1]:
             rows.append(Row("forward", f"{names.of(line.target)} = {numpy.text(line.expression)}", "", line.target))
         line = step.lines[-1]
-        whole = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
+        whole = step.expression
         text = torch.text(whole)
         match whole:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
@@ -220,7 +220,7 @@ def _backward(lesson: Lesson, names: _Names) -> list[Row]:
 
 def _training(lesson: Lesson, names: _Names) -> list[Row]:
     """The loop: the same forward and backward lines again, and the update."""
-    training = lesson.training
+    training = lesson.sections["training"]
     trained = [names.of(name) for name in training.train]
     momentum = training.momentum if training.optimizer == "momentum" else 0.0
     extra = f", momentum={momentum!r}" if momentum else ""

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.xlsx.grid import ErrorValue, Grid, Value, cell_position
 from sheetgrad.xlsx.package import UnsafeFileError, read_package
 
 
-class EngineError(Exception):
+class EngineError(SheetgradError):
     """An engine is missing or failed: one line that names the engine, the file, and what to install or do."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from sheetgrad.autodiff.program import Line, Program, Step, run_lines
 from sheetgrad.autodiff.reverse import differentiate
 from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text, Whole, simplified
 from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import SPELLED_OUT
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.fields import LessonError, Section, is_pair, number_of
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
+from sheetgrad.lesson.tensors import MOST_ELEMENTS
 from sheetgrad.lines.cells import CellArray, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
-from sheetgrad.lines.parse import Assignment, parse_lines
+from sheetgrad.lines.parse import Assignment
 from sheetgrad.lines.readings import CELLS
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
 from sheetgrad.plan.drawing import Drawing, formula_blocks
@@ -35,6 +38,45 @@ MOST_ENTRIES = 400  # of a matrix that can still be read
 CLOSE, APART = "✓ the rule and the nudges agree", "✗ the rule and the nudges differ"
 
 
+@dataclass(frozen=True)
+class Jacobian(Section):
+    """For each pair (result, operand) of one forward line, in one example (counted from 1)."""
+
+    pairs: tuple[tuple[str, str], ...]
+    example: int = 1
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Jacobian:
+    """Pairs of a forward line's result and one of its operands, each a vector or a matrix of one row an example."""
+    where, program = "[jacobian] pairs", lesson.program
+    pairs = table.get("pairs")
+    if not isinstance(pairs, list) or not pairs or not all(is_pair(pair) for pair in pairs):
+        raise LessonError(f'{where}: found {pairs!r}, expected a list such as [["out", "x"]]')
+    examples = MOST_ELEMENTS
+    for output, given in pairs:
+        step = next((step for step in program.steps if step.result == output), None)
+        if step is None or given not in step.operands:
+            results = ", ".join(step.result for step in program.steps)
+            raise LessonError(
+                f"{where}: found {[output, given]}, expected a result ({results}) and an operand of its line"
+            )
+        shapes = program.shapes[output], program.shapes[given]
+        if any(len(shape) not in (1, 2) for shape in shapes):
+            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row an example")
+        if len(shapes[1]) == 2 and (len(shapes[0]) != 2 or shapes[0][0] != shapes[1][0]):
+            raise LessonError(
+                f"{where}: {given} has not one row an example, as {output} has; pair it with data or a bias"
+            )
+        if len(shapes[0]) == 2:
+            examples = min(examples, shapes[0][0])
+    example = int(number_of(table, "example", 1, 1, examples, "[jacobian] "))
+    return Jacobian(tuple((output, given) for output, given in pairs), example)
+
+
+def write(section: Jacobian) -> dict:
+    return {"pairs": [list(pair) for pair in section.pairs], "example": section.example}
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     sheet = Sheet(NAME)
@@ -46,7 +88,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         "subtitle",
     )
     row = 4
-    for output, given in lesson.jacobian.pairs:
+    for output, given in lesson.sections["jacobian"].pairs:
         sheet.sections.append(row)
         row = _Pair(lesson, drawing, values, sheet, output, given).draw(row) + 2
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
@@ -77,7 +119,7 @@ def entries(lesson: Lesson, output: str, given: str, example: int) -> dict[Index
 
 def _backward(program: Program, step: Step, given: str) -> tuple[list[Line], str]:
     """The backward lines of one forward line alone, and the name of the gradient that they start from."""
-    (whole,) = parse_lines(step.heading)
+    whole = Assignment(step.result, step.expression, "", 1)
     for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.lines]):
         made = {line.name for line in lines}
         leaves = {key: program.shapes[key] for line in lines for key in mentioned(line.expression) if key not in made}
@@ -121,7 +163,7 @@ class _Pair:
             raise PlanError(
                 f"[jacobian]: {output} by {given} has {self.out * self.wide} entries, at most {MOST_ENTRIES}"
             )
-        example = lesson.jacobian.example - 1
+        example = lesson.sections["jacobian"].example - 1
         self.row_of = (example,) if len(shapes[output]) == 2 else ()
         self.given_row = (example,) if len(shapes[given]) == 2 else ()
         self.found = entries(lesson, output, given, example)
@@ -140,7 +182,7 @@ class _Pair:
             raise PlanError(f"[jacobian]: {output} by {given} is too wide for a sheet")
         top = row + 2
         below = top + self.out + 5
-        passes = self._passes(below + self.out + (3 if self.out <= SPELLED_OUT else 6))
+        passes = self._passes(below + self.out + 3)
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
         numbers = self.numbers
         rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
@@ -263,7 +305,7 @@ class _Pair:
         distance = float(np.sqrt(((numbers - measured) ** 2).sum()))
         expected = (CLOSE if distance <= bound else APART) if np.isfinite(distance) else np.nan
         shown = self.sheet.formula(row, FIRST_COLUMN, text, book, expected, "corner")
-        self.sheet.verdicts.append(shown.area(NAME))
+        self.sheet.sentences.append(shown.area(NAME))
 
     def _slopes_value(self) -> np.ndarray:
         up, down = (run[self.output][(slice(None), *self.row_of)] for run in self.runs)
@@ -291,12 +333,6 @@ class _Pair:
         more = dict(style="gradient", number_format=number_format(self.numbers))
         sheet.blocks += formula_blocks(copy, matrix, {"rule": [rule]}, numbers, what, **more)
         book = {g: [left], "rule": [matrix]}
-        if self.out > SPELLED_OUT:
-            sheet.label(row + 3, FIRST_COLUMN, "the same standing, so that it goes with a column", "caption")
-            standing = placed(NAME, row + 4, FIRST_COLUMN, (self.out,), "column")
-            copy = CellArray.named(g, (self.out,))
-            sheet.blocks += formula_blocks(copy, standing, {g: [left]}, upstream, what, style="gradient")
-            book[g].append(standing)
         product = CellArray.named(g, (self.out,)) @ CellArray.named("rule", (self.out, self.wide))
         column += self.wide + 1
         sheet.label(row + 1, column - 1, "=", "operator")
@@ -318,3 +354,15 @@ class _Pair:
             else:
                 text = f"the share of this example; {own} adds up the shares of all examples"
                 sheet.label(row + 1, column + self.wide, text, "caption")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="how fast each output moves with each input, as a matrix",
+    order=40,
+    build=build,
+    key="jacobian",
+    fields=("pairs", "example"),
+    read=read,
+    write=write,
+)

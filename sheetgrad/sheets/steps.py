@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from sheetgrad.formulas.expressions import Expr, Op, Ref
 from sheetgrad.formulas.fills import fill
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lesson.fields import LessonError, Section, number_of, setting, text_of
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing
@@ -22,9 +25,35 @@ HEADER, FIRST = 7, 8
 LESSON_STEP = Placement(NAME, 4, 3, (), ())
 
 
+@dataclass(frozen=True)
+class Steps(Section):
+    """The tensor ``number`` (a single number) grows by ``step``, ``rows`` times."""
+
+    number: str
+    step: float = setting(1e-6)
+    rows: int = 10
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Steps:
+    """The section of a template; the number must be a single one with a gradient."""
+    number = text_of(table, "number", 30, where="[steps] ")
+    if number not in lesson.tensors or lesson.tensors[number].values.ndim:
+        single = [name for name, tensor in lesson.tensors.items() if not tensor.values.ndim]
+        raise LessonError(
+            f"[steps] number: found {number!r}, expected a tensor that is a single number: {', '.join(single) or 'none'}"
+        )
+    if number not in lesson.gradients:
+        raise LessonError(f"[steps] number: {number} has no gradient; expected one of {', '.join(lesson.gradients)}")
+    return Steps(
+        number=number,
+        step=number_of(table, "step", Steps.step, 1e-15, 1e6, "[steps] "),
+        rows=int(number_of(table, "rows", Steps.rows, 1, 1000, "[steps] ")),
+    )
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet. Columns: the number, the other given numbers, the forward pass, and what the loss did."""
-    steps, program = lesson.steps, lesson.program
+    steps, program = lesson.sections["steps"], lesson.program
     name, loss = steps.number, program.loss
     lines = program.forward_after([name])
     if any(line.shape for line in lines):
@@ -76,7 +105,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         add(at[line.target], FIRST, formula(cells.element(()))(FIRST), runs[line.target], "value", "0.00########")
     moved = np.diff(runs[loss])
     noise = 32 * EPSILON * float(np.abs(runs[loss]).max()) * max(1, len(lines))
-    size = lesson.steps.step
+    size = lesson.sections["steps"].step
     difference = formula(Op("-", Ref(loss, ()), Ref(f"above.{loss}", ())))
     share = formula(Op("/", Ref("field.step", ()), Ref(STEP, ())))
     shown = [
@@ -100,13 +129,13 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 def _runs(lesson: Lesson, lines, values) -> dict[str, np.ndarray]:
     """Every value of every row, on numbers: the number grows by adding the step, as the sheet does."""
-    name, runs = lesson.steps.number, {}
+    name, runs = lesson.sections["steps"].number, {}
     number = float(values[name])
-    for _ in range(lesson.steps.rows + 1):
+    for _ in range(lesson.sections["steps"].rows + 1):
         result = run_lines(lines, {**values, name: np.array(number)}, lesson.program.rules)
         for key in (name, *(line.target for line in lines)):
             runs.setdefault(key, []).append(float(result[key]))
-        number += lesson.steps.step
+        number += lesson.sections["steps"].step
     return {key: np.array(column) for key, column in runs.items()}
 
 
@@ -120,3 +149,14 @@ def _explain(sheet: Sheet, row: int, name: str, loss: str) -> None:
     )
     for k, text in enumerate(lines):
         sheet.label(row + k, 2, text, "note_text")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="one number grows by a tiny step, row after row",
+    order=30,
+    build=build,
+    key="steps",
+    fields=("number", "step", "rows"),
+    read=read,
+)

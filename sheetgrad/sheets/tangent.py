@@ -8,6 +8,7 @@ import numpy as np
 
 from sheetgrad.formulas.expressions import Call, Expr, Neg, Num, Op, Ref, Text
 from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
@@ -40,6 +41,7 @@ WRONG = "✗ the gradient is not the slope"
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
+    numbers.refuse_heavy(lesson, LINES)
     program = lesson.program
     sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
@@ -66,13 +68,13 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
     tensor, index = lesson.numbers[lesson.setting(PICKED)]
     value, now = float(values[tensor][index]), float(values[loss])
     gradient = float(values[f"{tensor}.g"][index])
-    offsets = np.array([*(k * lesson.laboratory.reach for k in TIMES), -h, h])
+    offsets = np.array([*(k * lesson.sections["laboratory"].reach for k in TIMES), -h, h])
     runs = run_nudged(program, values, program.requested, [(tensor, index, amount) for amount in offsets])
     losses = runs[loss]
     with np.errstate(all="ignore"):
         line = now + gradient * offsets
         left, right = (now - losses[-2]) / h, (losses[-1] - now) / h
-        secant = (losses[len(CURVE) + 2] - losses[len(CURVE)]) / (2 * lesson.laboratory.reach)
+        secant = (losses[len(CURVE) + 2] - losses[len(CURVE)]) / (2 * lesson.sections["laboratory"].reach)
         allowed = nudge.allowed_error(now, value, np.array([gradient]), np.array([right]), np.array([left]), h)
         (sign,) = nudge.agreement(np.array([gradient]), np.array([right]), np.array([left]), allowed)
         if sign == nudge.AGREE and nudge.corner(now, value, gradient, right, left, h):
@@ -81,8 +83,16 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict:
     panel = {VALUE: value, NOW: now, GRADIENT: gradient, SECANT: secant, LEFT: left, RIGHT: right}
     panel[VERDICT] = words.get(sign, np.nan)
     fields = {"offset": offsets, "x": value + offsets, "loss": losses, "line": line}
-    noise = {size: float(nudge.rounding_error(now, value, gradient, size)) for size in (h, lesson.laboratory.reach)}
-    return {"fields": fields, "panel": panel, "runs": runs, "noise": (noise[h], noise[lesson.laboratory.reach])}
+    noise = {
+        size: float(nudge.rounding_error(now, value, gradient, size))
+        for size in (h, lesson.sections["laboratory"].reach)
+    }
+    return {
+        "fields": fields,
+        "panel": panel,
+        "runs": runs,
+        "noise": (noise[h], noise[lesson.sections["laboratory"].reach]),
+    }
 
 
 def _panel(sheet, lesson, drawing, passes: Passes, found) -> dict[str, list[Placement]]:
@@ -187,3 +197,13 @@ def _chart(sheet: Sheet, lesson: Lesson, passes: Passes) -> None:
         Series("as it is, and nudged", part("x", curve, marked), part("loss", curve, marked), NUDGE_INK, "points"),
     )
     sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 17.0, 9.8))
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="the loss as a curve, and the gradient as the slope of its tangent",
+    order=100,
+    build=build,
+    key="laboratory",
+    optional=True,
+)

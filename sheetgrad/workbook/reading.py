@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.places import address
 from sheetgrad.lesson.fields import LessonError
 from sheetgrad.lesson.model import Lesson
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
 
-class WorkbookError(ValueError):
+class WorkbookError(SheetgradError, ValueError):
     """A file that cannot be verified at all; the message names it and says why in one line."""
 
 

@@ -15,12 +15,6 @@ StyleOf = Callable[[str, str], int]  # the number of a style in the file, by its
 Cell = tuple[int, str]  # the number of its style, and its XML after that
 
 
-def last_row(sheet: Sheet) -> int:
-    """The last row in which something stands."""
-    edges = (block.row + block.rows - 1 for block in sheet.blocks)
-    return max([*edges, *(label.row for label in sheet.labels)], default=1)
-
-
 def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
     """The XML of every row from the top."""
     blocks: dict[int, list[tuple[Block, int]]] = defaultdict(list)

@@ -21,14 +21,15 @@ from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
 from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
+from sheetgrad.plan.pages import pages
 from sheetgrad.workbook.charts import absolute, draw_charts
-from sheetgrad.workbook.pages import set_page
-from sheetgrad.workbook.rows import last_row, written_rows
+from sheetgrad.workbook.rows import written_rows
 from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS
 from sheetgrad.xlsx.parts import rewritten
 
@@ -89,7 +90,7 @@ def _close_quietly(error: Exception) -> None:
 def _with_rows(part: bytes, sheet: Sheet, styles: Styles) -> Iterator[bytes]:
     """The part of a sheet that openpyxl has written without cells, with its cells."""
     before, after = ROWS.split(part)
-    size = f'<dimension ref="A1:{address(last_row(sheet), sheet.last_column)}"/>'.encode()
+    size = f'<dimension ref="A1:{address(sheet.last_row, sheet.last_column)}"/>'.encode()
     yield SIZE.sub(size, before, count=1)
     yield b"<sheetData>"
     yield from written_rows(sheet, styles.number)
@@ -158,7 +159,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _verdicts(target, sheet)
     _changes(target, sheet)
     draw_charts(target, sheet)
-    set_page(target, sheet)
+    _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
         target.protection.sheet = True
         target.protection.formatColumns = target.protection.formatRows = False
@@ -196,7 +197,7 @@ def _choices(target: Worksheet, sheet: Sheet) -> None:
 
 def _verdicts(target: Worksheet, sheet: Sheet) -> None:
     """Verdict cells take the colour of the sign that they hold."""
-    for area in sheet.verdicts:
+    for area in (*sheet.verdicts, *sheet.sentences):
         first = address(area.top, area.left)
         for sign, (fill, ink) in VERDICTS.items():
             rule = FormulaRule(
@@ -205,7 +206,7 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
                 font=Font(color=ink, bold=True),
                 stopIfTrue=sign == "✗",
             )
-            if sheet.name in ("Lesson", "Jacobian"):  # a sentence, wider than its cell
+            if area in sheet.sentences:  # wider than its cell
                 rule.dxf.fill = None
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
@@ -221,6 +222,30 @@ def _changes(target: Worksheet, sheet: Sheet) -> None:
             font=Font(color=CHANGED[1], bold=True),
         )
         target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
+def _page(target: Worksheet, sheet: Sheet) -> None:
+    """Whole landscape pages; a section is kept on one page where it fits."""
+    target.page_setup.orientation = "landscape"
+    target.page_setup.paperSize = target.PAPERSIZE_A4
+    target.page_margins.left = target.page_margins.right = 0.4
+    target.page_margins.top = target.page_margins.bottom = 0.5
+    target.page_margins.header = target.page_margins.footer = 0.25
+    for part, text in zip((target.oddHeader.left, target.oddHeader.right), sheet.heading, strict=True):
+        part.text = text.replace("&", "&&") or None
+    target.oddFooter.left.text = "&A"
+    target.oddFooter.right.text = "&P / &N"
+    last = sheet.print_columns or sheet.last_column
+    if sheet.print_columns or sheet.print_rows:
+        target.print_area = f"A1:{letter(last)}{sheet.print_rows or sheet.last_row}"
+    divided = pages(sheet)
+    if divided.scale:
+        target.page_setup.scale = divided.scale
+        for row in divided.breaks:
+            target.row_breaks.append(Break(id=row))
+    else:
+        target.sheet_properties.pageSetUpPr.fitToPage = True
+        target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
 
 
 def _carry(book: Workbook, table: dict) -> None:

@@ -11,6 +11,8 @@ import re
 import zipfile
 from pathlib import Path
 
+from sheetgrad.errors import SheetgradError
+
 LARGEST_FILE = 150_000_000  # bytes of the file; a million formulas with their values take about 15 million
 LARGEST_UNPACKED = 900_000_000  # bytes of all its parts; those take about 100 million
 LARGEST_PART = 600_000_000
@@ -33,7 +35,7 @@ REACHING = (b"WEBSERVICE", b"DDE", b"CALL", b"REGISTER", b"EXEC", b"IMPORT")  # 
 HEAD = 4_096  # bytes of a part that tell its encoding
 
 
-class UnsafeFileError(ValueError):
+class UnsafeFileError(SheetgradError, ValueError):
     """A file that is not opened; the message says in one line what was found and what is expected."""
 
 

@@ -16,6 +16,7 @@ from sheetgrad.build import carried
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.engines import AUTOMATIC, get_engine
+from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.places import address
 from sheetgrad.lesson.model import Lesson
@@ -35,7 +36,7 @@ Cell = tuple[str, str]  # sheet, cell
 Cells = dict[Cell, tuple[str, Index]]  # and which number of which tensor or gradient stands there
 
 
-class ProofError(ValueError):
+class ProofError(SheetgradError, ValueError):
     """A handout whose numbers are not NumPy's, or whose right answers are not accepted: it is not given out."""
 
 
