@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from autograd import grad
-from conftest import lesson_of, needs_libreoffice
+from conftest import formula_cells, lesson_of, needs_libreoffice
 from openpyxl import load_workbook
 from openpyxl.formula import Tokenizer
 from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
@@ -18,7 +18,6 @@ from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.parse import parse_lines
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets.nudge import LIGHT
-from sheetgrad.workbook.reading import formula_cells
 from sheetgrad.workbook.write import CARRIER
 
 DIALECT = set(

@@ -15,7 +15,7 @@ import formualizer
 import numpy as np
 import pytest
 from autograd import grad
-from conftest import needs_libreoffice
+from conftest import formula_cells, needs_libreoffice
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_derivatives import AUTOGRAD
@@ -30,8 +30,9 @@ from sheetgrad.lines.parse import parse_lines
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge
 from sheetgrad.verify import compare, difference
-from sheetgrad.workbook.reading import formula_cells, open_workbook
+from sheetgrad.workbook.reading import open_workbook
 from sheetgrad.workbook.write import write
+from sheetgrad.xlsx.contents import Contents
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 COUNT = int(os.environ.get("SHEETGRAD_RANDOM", "1000"))
@@ -159,8 +160,8 @@ def prove(lesson: Lesson, engine: str = "formualizer") -> None:
     with tempfile.TemporaryDirectory() as room:
         path = Path(room) / "random.xlsx"
         write(plan, carried(lesson), path)
-        book = open_workbook(path)
-        report = compare(plan, book, get_engine(engine).recalculate(path), "random", "random", engine)
+        contents, book = Contents(path.read_bytes()), open_workbook(path)
+        report = compare(plan, contents, get_engine(engine).recalculate(path), "random", "random", engine)
     assert report.ok, (report.mismatches[:3], report.disagreeing)
     assert report.checked_cells == report.formula_cells == sum(1 for _ in formula_cells(book))
     again = Lesson.from_table(lesson.to_table(), lesson.name, "again")
@@ -248,7 +249,7 @@ def test_a_sample_of_random_lessons_verifies_in_libreoffice(tmp_path):
         paths.append(tmp_path / f"{k}.xlsx")
         write(make_plan(lesson), carried(lesson), paths[-1])
     for lesson, path, found in zip(lessons, paths, get_engine("libreoffice").recalculate_many(paths), strict=True):
-        report = compare(make_plan(lesson), open_workbook(path), found, "random", "random", "libreoffice")
+        report = compare(make_plan(lesson), Contents(path.read_bytes()), found, "random", "random", "libreoffice")
         assert report.ok, (lesson.forward, report.mismatches[:3], report.disagreeing)
 
 
