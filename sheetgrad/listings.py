@@ -215,7 +215,7 @@ def _forward(lesson: Lesson, names: _Names) -> list[Row]:
         for line in step.lines[:-1]:
             rows.append(Row("forward", f"{names.of(line.target)} = {numpy.text(line.expression)}", "", line.target))
         line = step.lines[-1]
-        whole = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
+        whole = step.expression
         text = torch.text(whole)
         match whole:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):

@@ -53,9 +53,8 @@ def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, numbe
     values = lesson.program.run(lesson.values)
     blanks = Blanks(lesson.exercise.blank, checked)
     drawing = draw(lesson, {}, blanks, number_format)
-    sheets = [gradients.build(lesson, drawing, values)]
-    if checked:
-        sheets.append(check.build(lesson, drawing, values))
+    checks, marks = check.build(lesson, drawing, values) if checked else (None, [])
+    sheets = [gradients.build(lesson, drawing, values, marks=marks), *([checks] if checks else [])]
     sheets.insert(0, task.build(lesson, drawing, sheets[-1].verdicts, name, mark))
     for sheet in sheets:
         sheet.locked, sheet.heading = True, (name, mark)
@@ -75,8 +74,7 @@ def make_print_plan(
     values = lesson.program.run(lesson.values)
     blanks = Blanks(lesson.exercise.blank, answered=answered, on_paper=True, **(LARGE if large else {}))
     drawing = draw(lesson, {}, blanks, number_format)
-    sheet = gradients.build(lesson, drawing, values)
-    task.print_heading(sheet, lesson, name, mark, answered)
+    sheet = gradients.build(lesson, drawing, values, task.print_heading(lesson, name, mark, answered))
     return Plan(lesson.title, (sheet,), _names(drawing, [sheet]))
 
 

@@ -100,8 +100,7 @@ def class_targets(lesson: Lesson) -> dict[str, int]:
     """The targets of cross-entropies that are class numbers, each with how many classes there are."""
     found = {}
     for step in lesson.program.steps:
-        call = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
-        match call:
+        match step.expression:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
                 shape = lesson.program.shapes[scores]
             case _:

@@ -34,8 +34,8 @@ VISIBLE = 4
 YOURS, VERDICT = Ref("field.gradient", ()), "field.verdict"
 
 
-def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet for the blanks of a drawing, and beside each blank its verdict on the Gradients sheet.
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> tuple[Sheet, list[Block]]:
+    """The sheet for the blanks of a drawing, and the verdicts that stand beside the blanks on the Gradients sheet.
 
     Raises :class:`~sheetgrad.layout.PlanError` when the forward passes of all blanks do not fit one sheet.
     """
@@ -54,9 +54,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     places = {nudge.H: Placement(NAME, *STEP, (), ()), loss: Placement(NAME, 4, 3, (), ())}
     book = {loss: drawing.places[loss]}
     sheet.formula(4, 3, Ref(loss, ()), book, float(values[loss]), "setting_copy", number_format="0.000000")
-    row = TOP
+    row, marks = TOP, []
     for name in tensors:
-        row = _section(lesson, drawing, sheet, places, name, values, row, across) + 2
+        passes = _section(lesson, drawing, sheet, places, name, values, row, across)
+        marks += _beside_the_blank(drawing, f"{name}.g", passes)
+        row = passes.bottom + 2
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
         raise PlanError(
@@ -67,11 +69,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     if across:
         sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
-    return sheet
+    return sheet, marks
 
 
-def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> int:
-    """The table of one tensor; gives its last row."""
+def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> Passes:
+    """The table of one tensor."""
     program, step = lesson.program, lesson.nudge.step
     shape = program.shapes[name]
     indices = list(np.ndindex(shape))
@@ -113,21 +115,19 @@ def _section(lesson, drawing, sheet, places, name: str, values, top: int, across
             style = f"{lesson.tensors[name].role}_copy" if name in lesson.tensors else "value"
         passes.field(at[word], expression, expected, style, form, book)
     sheet.verdicts.append(passes.area(FIRST_LINE, passes.last_line, at["verdict"]))
-    _beside_the_blank(drawing, f"{name}.g", passes, at["verdict"])
-    return passes.bottom
+    return passes
 
 
-def _beside_the_blank(drawing: Drawing, key: str, passes: Passes, field: int) -> None:
+def _beside_the_blank(drawing: Drawing, key: str, passes: Passes) -> list[Block]:
     """The verdicts again, each at the right of its blank."""
+    field = list(FIELDS).index("verdict")
     place = next(item.place for item in drawing.drawn if item.key == key and item.purpose == "check")
     strides = [int(np.prod(place.shape[axis + 1 :], dtype=int)) for axis in range(len(place.shape))]
     steps = tuple((stride, 0) if passes.across else (0, stride) for stride in strides)
     verdicts = Placement(NAME, *passes.cell(FIRST_LINE, field), place.shape, steps)
     cells, waiting = CellArray.named(VERDICT, place.shape), np.full(place.shape, WAITING, dtype=object)
     more = dict(style="check", number_format="@")
-    for block in formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more):
-        drawing.sheet.blocks.append(block)
-        drawing.sheet.verdicts.append(block.area(drawing.sheet.name))
+    return formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more)
 
 
 def _looked_up(place: Placement, key: str) -> Expr:

@@ -51,7 +51,7 @@ def _verdict(sheet: Sheet, counts: Mapping[str, int]) -> None:
     book = {key: [place] for key, place in nudge.tally_places().items()}
     text = nudge.verdict_text(counts["agree"], counts["kink"], counts["total"])
     shown = sheet.formula(5, TEXT_COLUMN, nudge.verdict_expression(), book, text, "live_verdict")
-    sheet.verdicts.append(shown.area(NAME))
+    sheet.sentences.append(shown.area(NAME))
 
 
 def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:

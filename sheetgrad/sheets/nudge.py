@@ -13,6 +13,7 @@ times the largest of 1, |loss|, |f′| and the curvature |f″| that they do sho
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,19 @@ from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import Drawing
-from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, conditions, joined, pass_cells, run_nudged
+from sheetgrad.plan.passes import (
+    FIRST_LINE,
+    LONGEST_ROW,
+    Laid,
+    Passes,
+    conditions,
+    joined,
+    lay_flat,
+    pass_cells,
+    run_nudged,
+)
 
 NAME = "Nudge"
 H, SCHEME = "nudge.step", "nudge.scheme"
@@ -145,32 +156,31 @@ def remarks(nudged: Nudged, corners: np.ndarray, loss: float) -> np.ndarray:
     return texts
 
 
-def sample(lesson: Lesson, room: int) -> dict[str, list[Index]]:
+def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, list[Index]]:
     """The numbers to nudge by tensor: all, or a sample spread evenly over every tensor.
 
-    At most ``[nudge] limit`` numbers, and fewer where their forward passes would take more than ``room`` cells; a
-    tensor of which not even one number fits is left out. Raises ``PlanError`` when none is left.
+    ``laid`` says of each tensor how its passes lie, and so what one nudged number costs, copies included. At most
+    ``[nudge] limit`` numbers, and fewer where they would take more than ``room`` cells; a tensor of which not even one
+    number fits is left out, but never the cheapest: a sheet that is larger than it should be is better than none.
     """
-    shapes = {name: lesson.program.shapes[name] for name in lesson.program.requested}
+    shapes = {name: lesson.program.shapes[name] for name in laid}
     sizes = {name: int(np.prod(shape, dtype=int)) for name, shape in shapes.items()}
-    cost = {name: 2 * pass_cells(lesson.program, [name]) + len(FIELDS) for name in shapes}
-    chosen = sorted(shapes, key=lambda name: cost[name])
-    limit = lesson.nudge.limit
-    while chosen:
-        total = sum(sizes[name] for name in chosen)
-        counts = {name: _share(sizes[name], total, limit) for name in chosen}
-        cells = sum(counts[name] * cost[name] + sizes[name] for name in chosen)
-        if cells <= room:
-            break
-        if limit > len(chosen):
-            limit = max(len(chosen), limit * room // cells)
-        else:
-            chosen.pop()
-    if not chosen:
-        raise PlanError(
-            f"the forward pass is too large to nudge: {min(cost.values()):,} cells a number, {max(room, 0):,} fit"
-        )
-    return {name: _spread(shapes[name], counts[name]) for name in shapes if name in chosen}
+    cost = {name: 2 * one.line_cells + len(FIELDS) for name, one in laid.items()}
+    once = {name: sizes[name] + laid[name].once_cells for name in laid}
+    chosen = sorted(laid, key=lambda name: cost[name])
+    while len(chosen) > 1 and sum(cost[name] + once[name] for name in chosen) > room:
+        chosen.pop()
+    total = sum(sizes[name] for name in chosen)
+
+    def counts(limit: int) -> dict[str, int]:
+        return {name: _share(sizes[name], total, limit) for name in chosen}
+
+    def cells(limit: int) -> int:
+        return sum(count * cost[name] + once[name] for name, count in counts(limit).items())
+
+    limits = range(1, lesson.nudge.limit + 1)
+    fits = counts(max(1, bisect_right(limits, room, key=cells)))
+    return {name: _spread(shapes[name], fits[name]) for name in shapes if name in chosen}
 
 
 def _share(size: int, total: int, limit: int) -> int:
@@ -185,10 +195,14 @@ def _spread(shape: Shape, count: int) -> list[Index]:
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet."""
-    sheet = Sheet(NAME)
-    numbers = sample(lesson, LIGHT)
-    across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in numbers)
+    """The sheet; its tally says how many nudges ``agree``, stand at a ``kink``, ``disagree``, and their ``total``."""
+    sheet, program = Sheet(NAME), lesson.program
+    across = all(2 * pass_cells(program, [name]) <= LONGEST_ROW for name in program.requested)
+    laid = {}
+    for name in program.requested:
+        lines = program.forward_after([name])
+        laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
+    numbers = sample(lesson, laid, LIGHT)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
     sheet.label(
@@ -203,21 +217,17 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     verdicts: list[str] = []
     for name, indices in numbers.items():
         nudged = nudge_numbers(lesson, name, indices, values)
-        section = _Section(lesson, drawing, sheet, places, name, indices, values, nudged, row, across)
+        section = _Section(lesson, drawing, sheet, places, name, indices, values, nudged, row, across, laid[name])
         section.build()
         sheet.sections.append(row)
         verdicts += list(nudged.verdict)
         row = section.passes.bottom + 2
     first, last = (2 + list(FIELDS).index("verdict"),) * 2 if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
-    sheet.tally = {
-        word: verdicts.count(sign) for word, sign in (("agree", AGREE), ("kink", KINK), ("disagree", DISAGREE))
-    }
-    sheet.tally["total"] = len(verdicts)
+    words = {"agree": AGREE, "kink": KINK, "disagree": DISAGREE}
+    sheet.tally = {word: verdicts.count(sign) for word, sign in words.items()} | {"total": len(verdicts)}
     _tally(sheet, lesson, numbers, verdicts, Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
     last = sheet.last_column
-    if last > MOST_SHEET_COLUMNS:
-        raise PlanError(f"Nudge: {last} columns, at most {MOST_SHEET_COLUMNS}; lower [nudge] limit")
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)}
     sheet.widths |= {2: 15.0} | {k: 12.5 for k in range(3, 2 + VISIBLE)}
     if across:
@@ -276,13 +286,14 @@ def tally_places() -> dict[str, Placement]:
 class _Section:
     """The table of one tensor: a line for each of its nudged numbers."""
 
-    def __init__(self, lesson, drawing, sheet, places, name, indices, values, nudged, top, across):
+    def __init__(self, lesson, drawing, sheet, places, name, indices, values, nudged, top, across, laid):
         self.lesson, self.drawing, self.sheet, self.places = lesson, drawing, sheet, places
         self.name, self.indices, self.values, self.nudged = name, indices, values, nudged
         self.program = lesson.program
         self.at = {word: k for k, word in enumerate(FIELDS)}
         count = len(indices)
-        self.passes = Passes(sheet, drawing, self.program, [name], top + 1, len(FIELDS), count, ("+h", "−h"), across)
+        table = top + 1, len(FIELDS), count, ("+h", "−h"), across
+        self.passes = Passes(sheet, drawing, self.program, [name], *table, laid=laid)
         of = int(np.prod(self.program.shapes[name], dtype=int))
         many = "its only number" if of == 1 else f"all {of} numbers" if count == of else f"{count} of {of} numbers"
         sheet.label(top, 2, f"{name}: {many}, one at a time", "section")

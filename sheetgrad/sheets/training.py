@@ -326,7 +326,7 @@ class _Training:
         book = self._books(name)
         for one in ("w", *self.optimizer.state):
             key = name if one == "w" else state_key(one, name)
-            order = passes.order(key, key in passes.turned)
+            order = passes.order(key)
             expected, off = (
                 np.array([[x[at] for at in order] for x in part[key]]) for part in (self.found, self.spread)
             )
