@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from sheetgrad.engines import AUTOMATIC
 from sheetgrad.files import TargetError, whole
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import Report, verify
+from sheetgrad.verify import Report, verify_stored
 from sheetgrad.workbook.reading import WorkbookError, carried_table, read_workbook, readable
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
@@ -30,7 +31,7 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
         write(plan, carried(lesson), temporary)
         del plan  # verification makes its own from what the workbook carries, and needs the memory
         store_values(temporary)
-        report = verify(temporary)
+        report = verify_stored(temporary, AUTOMATIC[0])
     return replace(report, workbook=str(path))
 
 

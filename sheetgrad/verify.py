@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sheetgrad.engines import AUTOMATIC, Grids, get_engine, guard
+from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verifying.comparing import Comparison, compare
+from sheetgrad.verifying.comparing import Comparison, Sheets, compare, count_formulas
 from sheetgrad.verifying.difference import difference
 from sheetgrad.verifying.present import with_present_numbers
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck
@@ -26,25 +27,34 @@ def verify(path: str | Path, engine: str = AUTOMATIC[0]) -> Report:
     with readable(path):
         contents = Contents(data)
         lesson = carried_lesson(contents, path)
-    found = _evaluated(data, path, engine)
-    plan = make_plan(lesson)
-    changed, problems = with_present_numbers(lesson, plan, found)
-    if changed is not None:
-        plan = make_plan(changed)
+    chosen = get_engine(engine)
+    with guard(engine, path):
+        found = chosen.open(data).grids()  # and the engine lets go of it: the comparison needs the memory
     with readable(path):
-        if problems:  # there is nothing to compare with
-            formulas = sum(len(contents.sheet(name).formulas) for name in contents.sheets)
-            report = Comparison(formulas, mismatches=problems).report(str(path), lesson.name, engine)
-        else:
-            report = compare(plan, contents, found, str(path), lesson.name, engine)
+        sheets = contents.all()
+    report = _compared(lesson, sheets, found, path, engine)
     return replace(report, saved_by=saved_by(data))
 
 
-def _evaluated(data: bytes, path: Path, engine: str) -> Grids:
-    """All values of the workbook; the engine has let go of it before the comparison needs the memory."""
-    chosen = get_engine(engine)
-    with guard(engine, path):
-        return chosen.open(data).grids()
+def verify_stored(path: Path, engine: str) -> Report:
+    """Verifies a workbook in which ``engine`` has just stored the values that it computed: these are compared."""
+    data = read_workbook(path)
+    with readable(path):
+        contents = Contents(data)
+        lesson, sheets = carried_lesson(contents, path), contents.all()
+    report = _compared(lesson, sheets, {name: sheet.values for name, sheet in sheets.items()}, path, engine)
+    return replace(report, saved_by=saved_by(data))
+
+
+def _compared(lesson: Lesson, sheets: Sheets, found: Grids, path: Path, engine: str) -> Report:
+    """The sheets and the values found in them, compared with the lesson on the numbers that stand in them now."""
+    plan = make_plan(lesson)
+    changed, problems = with_present_numbers(lesson, plan, found)
+    if problems:  # there is nothing to compare with
+        return Comparison(count_formulas(sheets), mismatches=problems).report(str(path), lesson.name, engine)
+    if changed is not None:
+        plan = make_plan(changed)
+    return compare(plan, sheets, found, str(path), lesson.name, engine)
 
 
 __all__ = ["Mismatch", "Report", "TensorCheck", "compare", "difference", "verify"]

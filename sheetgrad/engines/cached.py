@@ -23,8 +23,7 @@ class StoredValues(Session):
     def grids(self) -> Grids:
         """Raises ``ValueError`` when a formula has no value."""
         found = {}
-        for name in self.sheets:
-            sheet = self._contents.sheet(name)
+        for name, sheet in self._contents.all().items():
             for row, column, _ in sheet.formulas.cells():
                 if sheet.values.at(row, column) is None:
                     raise ValueError(f"{name}!{letter(column)}{row} has no stored value: save it in a spreadsheet")

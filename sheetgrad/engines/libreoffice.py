@@ -153,8 +153,7 @@ class LibreOffice(Engine):
                 done = folder / "out" / copy.name
                 if not done.is_file():
                     raise ValueError(f"LibreOffice could not read it: {log or 'it gave no reason'}")
-                contents = Contents(done.read_bytes())
-                yield {sheet: contents.sheet(sheet).values for sheet in contents.sheets}
+                yield {name: sheet.values for name, sheet in Contents(done.read_bytes()).all().items()}
 
     def convert(self, copies: Sequence[Path], folder: Path, form: str, seconds: float | None = None) -> str:
         """Convert `copies` into `folder`/out and return what LibreOffice said on standard error.

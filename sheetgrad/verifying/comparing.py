@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -15,30 +15,37 @@ from sheetgrad.sheets import nudge
 from sheetgrad.verifying.difference import difference, largest_differences, numbers_of
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck, plain
 from sheetgrad.workbook.spelling import same_formula
-from sheetgrad.xlsx.contents import Contents, SheetContents
+from sheetgrad.xlsx.contents import SheetContents
 
 EMPTY = Grid({})
 
 
-def compare(plan: Plan, contents: Contents, found: Grids, workbook: str, lesson: str, engine: str) -> Report:
-    """Compares every formula and value of a workbook with a plan; the last three are for the report."""
-    comparison = Comparison()
-    by_name = {sheet.name: sheet for sheet in plan.sheets}
-    for name in contents.sheets:
-        sheet = contents.sheet(name)
-        comparison.formula_cells += len(sheet.formulas)
-        if name in by_name:
-            SheetComparison(comparison, by_name[name], sheet, found.get(name, EMPTY)).run()
-    missing = [name for name in by_name if name not in contents.sheets]
-    comparison.mismatches += [Mismatch(name, "A1", "the sheet is missing", name, None) for name in missing]
+Sheets = Mapping[str, SheetContents]
+
+
+def compare(plan: Plan, sheets: Sheets, found: Grids, workbook: str, lesson: str, engine: str) -> Report:
+    """Compares every formula of a workbook's sheets, and the values that were found, with a plan; the last three are for
+    the report."""
+    comparison = Comparison(count_formulas(sheets))
+    for sheet in plan.sheets:
+        if sheet.name in sheets:
+            SheetComparison(comparison, sheet, sheets[sheet.name], found.get(sheet.name, EMPTY)).run()
+        else:
+            missing = Mismatch(sheet.name, "A1", "the sheet is missing", sheet.name, None)
+            comparison.mismatches.append(missing)
     return comparison.report(workbook, lesson, engine)
+
+
+def count_formulas(sheets: Sheets) -> int:
+    """The formula cells of a workbook, the lesson's and others."""
+    return sum(len(sheet.formulas) for sheet in sheets.values())
 
 
 @dataclass
 class Comparison:
     """What is found, sheet by sheet."""
 
-    formula_cells: int = 0
+    formula_cells: int
     checked: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
     errors: dict[str, list[tuple[int, float, float, bool]]] = field(default_factory=dict)  # by tensor, of its blocks

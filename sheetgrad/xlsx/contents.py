@@ -44,7 +44,7 @@ class SheetContents:
 
 
 class Contents:
-    """The contents of a workbook; a sheet is read when it is asked for, and not kept.
+    """The contents of a workbook; a sheet is read whenever it is asked for, and not kept.
 
     Raises what ``zipfile``, ``lxml`` and ``expat`` raise, ``KeyError`` or ``ValueError``, for a file that is not put
     together as usual.
@@ -64,6 +64,10 @@ class Contents:
     @property
     def sheets(self) -> list[str]:
         return list(self._parts)
+
+    def all(self) -> dict[str, SheetContents]:
+        """Every sheet, read once."""
+        return {name: self.sheet(name) for name in self._parts}
 
     def sheet(self, name: str) -> SheetContents:
         """Reads a sheet. Raises ``KeyError`` for one that is not there."""

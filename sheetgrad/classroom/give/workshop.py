@@ -270,7 +270,7 @@ def _stencil(plan: Plan, table: dict, inputs: Cells) -> Stencil:
         store_values(path)
         data = path.read_bytes()
     session = get_engine(AUTOMATIC[0]).open(data)
-    report = compare(plan, Contents(data), session.grids(), path.name, plan.title, AUTOMATIC[0])
+    report = compare(plan, Contents(data).all(), session.grids(), path.name, plan.title, AUTOMATIC[0])
     if not report.ok:
         wrong = [*map(str, report.mismatches), *report.disagreeing]
         raise ProofError(f"{plan.title}: {wrong[0]}")

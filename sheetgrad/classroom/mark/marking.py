@@ -80,8 +80,8 @@ class Examiner:
 
     def __init__(self, shop: Workshop):
         self.shop, self.program = shop, shop.lesson.program
-        contents = Contents(shop.handouts.first)
-        self.texts = {name: _bare(contents.sheet(name).formulas) for name in contents.sheets}
+        given = Contents(shop.handouts.first).all()
+        self.texts = {name: _bare(sheet.formulas) for name, sheet in given.items()}
         self.wanted = by_sheet(shop.blanks)
 
     @cached_property
@@ -107,8 +107,7 @@ class Examiner:
         """Marks the file at ``path``, before ``ends``; ``EngineError`` where the first engine cannot read it."""
         with guard(AUTOMATIC[0], path):
             data = read_package(path)
-            contents = Contents(data)
-            sheets = {name: contents.sheet(name) for name in contents.sheets}
+            sheets = Contents(data).all()
             texts = {name: {**_bare(sheet.formulas), **_bare(sheet.filled)} for name, sheet in sheets.items()}
             light = self.shop.course.checked and check.NAME in texts and not self._may_read_checks(texts)
             book = get_engine(AUTOMATIC[0]).open(without_formulas(data, check.NAME) if light else data)
