@@ -51,7 +51,7 @@ def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
     laboratory, missing = _laboratory(lesson, drawing, values, room - nudge.LIGHT) if lesson.laboratory else ([], [])
     nudge_sheet = _nudge_sheet(lesson, drawing, values, room - sum(sheet.formula_count for sheet in laboratory))
     sheets = [gradient_sheet, nudge_sheet, *step_sheets, *laboratory, *lists]
-    sheets.insert(0, cover.build(lesson, _counts(nudge_sheet), sheets, missing))
+    sheets.insert(0, cover.build(lesson, nudge.tally(nudge_sheet), sheets, missing))
     return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
 
 
@@ -133,13 +133,6 @@ def _nudge_sheet(lesson: Lesson, drawing: Drawing, values, room: int) -> Sheet:
         if sheet.formula_count <= room:
             return sheet
         aim -= sheet.formula_count - room
-
-
-def _counts(sheet: Sheet) -> dict[str, int]:
-    """The tally that the Nudge sheet shows."""
-    shown = {(block.row, block.column): block.expected[0, 0] for block in sheet.blocks if block.expected.size == 1}
-    places = nudge.tally_places()
-    return {key.split(".")[1]: int(shown[place.row, place.column]) for key, place in places.items()}
 
 
 def _names(lesson: Lesson, drawing: Drawing) -> dict[str, Area]:

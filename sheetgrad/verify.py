@@ -16,7 +16,7 @@ from sheetgrad.lesson.fields import LessonError
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Block, Plan
 from sheetgrad.planning import make_plan
-from sheetgrad.sheets import nudge
+from sheetgrad.tables.agreement import AGREE, KINK
 from sheetgrad.workbook.reading import carried_lesson, formula_cells, open_workbook, same_formula, saved_by
 
 RELATIVE = 1e-9  # the same operations in double precision (DESIGN, section 5)
@@ -226,11 +226,11 @@ class Checker:
             tensors.append(TensorCheck(name, sum(sizes), max(absolute), max(relative), all(good)))
         signs = [sign for _, sign in self.verdicts]
         nudges = {
-            "agree": signs.count(nudge.AGREE),
-            "disagree": len(signs) - signs.count(nudge.AGREE) - signs.count(nudge.KINK),
-            "kink": signs.count(nudge.KINK),
+            "agree": signs.count(AGREE),
+            "disagree": len(signs) - signs.count(AGREE) - signs.count(KINK),
+            "kink": signs.count(KINK),
         }
-        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (nudge.AGREE, nudge.KINK))
+        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (AGREE, KINK))
         return Report(
             workbook,
             lesson,

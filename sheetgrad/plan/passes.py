@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, run_lines
-from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text
+from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref
 from sheetgrad.formulas.fills import Filled, fill, fill_lines
 from sheetgrad.formulas.places import Area, Placement, rectangles
 from sheetgrad.formulas.printing import FormulaError, Printer, Token, Unaligned
@@ -353,19 +353,3 @@ class Passes:
         grid[:, 0] = expected
         spread = tolerance.reshape(-1, 1) if isinstance(tolerance, np.ndarray) else tolerance
         self.block(first, field, len(expected), 1, tokens, grid, style, form, tolerance=spread, **more)
-
-
-def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:
-    """``IF(test, value, IF(…, otherwise))``."""
-    for test, value in reversed(pairs):
-        otherwise = Call("IF", (test, value, otherwise))
-    return otherwise
-
-
-def joined(*parts: Expr | str) -> Expr:
-    """Texts and values joined with ``&``."""
-    expressions = [Text(part) if isinstance(part, str) else part for part in parts]
-    sentence = expressions[0]
-    for part in expressions[1:]:
-        sentence = Op("&", sentence, part)
-    return sentence

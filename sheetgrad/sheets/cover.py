@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from sheetgrad.formulas.places import Placement
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lesson.sections import SCHEMES
+from sheetgrad.lines.spreads import Spread
 from sheetgrad.plan.blocks import Sheet
+from sheetgrad.plan.fields import single
 from sheetgrad.sheets import gradients, nudge
 
 NAME = "Lesson"
@@ -23,7 +25,7 @@ def settings_places() -> dict[str, Placement]:
     return {nudge.H: Placement(NAME, TOP, 4, (), ()), nudge.SCHEME: Placement(NAME, TOP + 1, 4, (), ())}
 
 
-def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet], missing: Sequence[str]) -> Sheet:
+def build(lesson: Lesson, counts: Mapping[str, Spread], others: Sequence[Sheet], missing: Sequence[str]) -> Sheet:
     """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total, ``missing`` says
     which sheets are left out and why."""
     sheet = Sheet(NAME, one_page=True)
@@ -47,10 +49,8 @@ def build(lesson: Lesson, counts: Mapping[str, int], others: Sequence[Sheet], mi
     return sheet
 
 
-def _verdict(sheet: Sheet, counts: Mapping[str, int]) -> None:
-    book = {key: [place] for key, place in nudge.tally_places().items()}
-    text = nudge.verdict_text(counts["agree"], counts["kink"], counts["total"])
-    shown = sheet.formula(5, TEXT_COLUMN, nudge.verdict_expression(), book, text, "live_verdict")
+def _verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
+    shown = single(sheet, 5, TEXT_COLUMN, nudge.TALLY.panel["sentence"], *nudge.sentence(counts))
     sheet.verdicts.append(shown.area(NAME))
 
 
