@@ -416,6 +416,7 @@ SPREADS: dict[str, Callable] = {
     "look": _looked_up,
     "count": _counted,
     "count_beyond": _counted_beyond,
+    "numbers_in": lambda area: Spread(np.sum(~np.isnan(area.numbers.value))),
     "sum": _summed,
     "distance": _distance,
     "length": _length,

@@ -138,6 +138,12 @@ def _counted_beyond(area: Range, limit: float) -> Typed:
     return _count(area, f">{number_text(limit)}") + _count(area, f"<-{number_text(limit)}")
 
 
+def _numbers_in(area: Range) -> Typed:
+    """How many cells hold a number."""
+    first, *others = (Typed(Call("COUNT", (part,))) for part in area.parts)
+    return sum(others, first)
+
+
 def _summed(area: Range) -> Typed:
     return area.cell or _sum(area)
 
@@ -174,6 +180,7 @@ TYPED: dict[str, Callable] = {
     "look": _looked_up,
     "count": _counted,
     "count_beyond": _counted_beyond,
+    "numbers_in": _numbers_in,
     "sum": _summed,
     "distance": _distance,
     "length": _length,
