@@ -35,7 +35,8 @@ from workbooks import machine
 from sheetgrad.classroom.give import handout
 from sheetgrad.classroom.give.roster import Student
 from sheetgrad.classroom.give.workshop import workshop
-from sheetgrad.classroom.mark import grade
+from sheetgrad.classroom.mark import assign, grade, report
+from sheetgrad.classroom.mark.journal import Journal
 from sheetgrad.classroom.workers import each
 from sheetgrad.engines.libreoffice import XLSX, LibreOffice
 from sheetgrad.formulas.fills import fill
@@ -71,13 +72,13 @@ def measure(name: str, mode: str, students: int, work: str) -> dict:
             tasks = ((record.course.text, one.student.mark, one.numbers, answers) for one in record.given.values())
             for task, data in each(handed_in, tasks, JOBS):
                 (inbox / f"{task[1]}.xlsx").write_bytes(data)
-            submissions, _ = grade.assign(record, grade.find_files(inbox, inbox.parent))
-            journal = grade.Journal(folder / "journal", record)
+            submissions, _ = assign.assign(record, assign.find_files(inbox, inbox.parent))
+            journal = Journal(folder / "journal", record)
             rows = []
             figures = timed(kept(grade.mark_class(record, submissions, journal, None, JOBS), rows), students)
             journal.close(True)
             assert all(answer.strict for row in rows for answer in row.marked.answers.values())
-            grade.write_report(grade.tables(record, grade.report_rows(record, rows, [])), folder / "grades.xlsx")
+            report.write_report(report.tables(record, grade.report_rows(record, rows, [])), folder / "grades.xlsx")
     peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {**figures, "own": peak[0], "worker": peak[1]}
 

@@ -21,7 +21,9 @@ from openpyxl import load_workbook
 from sheetgrad import Lesson, build
 from sheetgrad.classroom.give import handout
 from sheetgrad.classroom.give.roster import Student
-from sheetgrad.classroom.mark import grade
+from sheetgrad.classroom.mark import assign, grade, report
+from sheetgrad.classroom.mark.journal import Journal
+from sheetgrad.lesson.kinds import sheet_kinds
 from sheetgrad.lesson.sources import available
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_plan
@@ -63,15 +65,9 @@ def lessons() -> list[Lesson]:
 
 def pictured(lesson: Lesson) -> list[str]:
     """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
-    special = {
-        "Steps": lesson.steps,
-        "Step size": lesson.name == "step-size",
-        "Nudge": lesson.name == "kinks",
-        "Jacobian": lesson.jacobian,
-        "Contributions": lesson.contributions,
-        "Training": lesson.training,
-    }
-    return ["Gradients", *(name for name, wanted in special.items() if wanted)]
+    about = {"step-size": ["Step size"], "kinks": ["Nudge"]}.get(lesson.name, [])
+    asked = [kind.name for kind in sheet_kinds() if kind.key in lesson.sections and kind.fields and not kind.hidden]
+    return ["Gradients", *about, *asked]
 
 
 def digest(plan: Plan, sheet: str) -> str:
@@ -148,13 +144,13 @@ def classroom(room: Path) -> None:
             book["Gradients"][cell] = content
         book.save(path)
     shutil.copyfile(room / "class" / "S4.xlsx", room / "a handout.xlsx")
-    submissions, stray = grade.assign(record, grade.find_files(room / "class", room / "class"))
-    journal = grade.Journal(room / "journal", record)
+    submissions, stray = assign.assign(record, assign.find_files(room / "class", room / "class"))
+    journal = Journal(room / "journal", record)
     rows = grade.report_rows(record, list(grade.mark_class(record, submissions, journal)), stray)
     journal.close(True)
-    tables = grade.tables(record, rows)
+    tables = report.tables(record, rows)
     tables["Grades"] = tables["Grades"].drop(columns="file")
-    grade.write_report(tables, room / "a report.xlsx")
+    report.write_report(tables, room / "a report.xlsx")
 
 
 def draw(wanted: dict[Path, tuple[str, str]]) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sheetgrad.errors import SheetgradError
 
-class TargetError(ValueError):
+
+class TargetError(SheetgradError, ValueError):
     """A place where no file can or may be written; the message says why and what to do."""
 
 

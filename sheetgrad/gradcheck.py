@@ -23,6 +23,7 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 
 from sheetgrad.engines import Changes, EngineError, ErrorValue, Formula, Values, get_engine
+from sheetgrad.errors import SheetgradError
 from sheetgrad.files import whole
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.workbook.reading import WorkbookError, open_workbook
@@ -39,7 +40,7 @@ REFERENCE = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Z]{1,3})\$?(\d+)(
 COLUMNS = ("pair", "input", "gradient_cell", "value", "gradient", "slope", "left", "right", "allowed", "verdict")
 
 
-class GradcheckError(ValueError):
+class GradcheckError(SheetgradError, ValueError):
     """A call that cannot be answered; the message says in one line what was found and expected."""
 
 

@@ -67,7 +67,7 @@ def listing(lesson: Lesson) -> list[Row]:
     for tensor in lesson.tensors.values():
         rows += _given(tensor, names.of(tensor.name), tensor.name in lesson.gradients)
     rows += _forward(lesson, names) + _backward(lesson, names)
-    if lesson.training:
+    if "training" in lesson.sections:
         rows += _training(lesson, names)
     return rows
 
@@ -220,7 +220,7 @@ def _backward(lesson: Lesson, names: _Names) -> list[Row]:
 
 def _training(lesson: Lesson, names: _Names) -> list[Row]:
     """The loop: the same forward and backward lines again, and the update."""
-    training = lesson.training
+    training = lesson.sections["training"]
     trained = [names.of(name) for name in training.train]
     momentum = training.momentum if training.optimizer == "momentum" else 0.0
     extra = f", momentum={momentum!r}" if momentum else ""

@@ -25,7 +25,8 @@ from sheetgrad.classroom.give import handout
 from sheetgrad.classroom.give.roster import RosterError, Student, read_roster
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.classroom.give.workshop import Course, workshop
-from sheetgrad.classroom.mark import grade
+from sheetgrad.classroom.mark import assign, grade, report
+from sheetgrad.classroom.mark.journal import Journal
 from sheetgrad.classroom.mark.marking import Marked, mark_one
 from sheetgrad.classroom.mark.slips import HINTS
 from sheetgrad.engines import get_engine
@@ -47,9 +48,9 @@ def give(folder: Path, students: list[str], lesson: Lesson, mode: str = "exam", 
     return record
 
 
-def graded(record: handout.Record, inbox: Path, journal: Path) -> dict[str, grade.Row]:
-    submissions, stray = grade.assign(record, grade.find_files(inbox, inbox.parent))
-    book = grade.Journal(journal, record)
+def graded(record: handout.Record, inbox: Path, journal: Path) -> dict[str, assign.Row]:
+    submissions, stray = assign.assign(record, assign.find_files(inbox, inbox.parent))
+    book = Journal(journal, record)
     rows = list(grade.mark_class(record, submissions, book))
     book.close(True)
     return {row.mark or row.file: row for row in grade.report_rows(record, rows, stray)}
@@ -67,7 +68,7 @@ def school(tmp_path_factory):
     return record, folder, hand_in(folder, folder / "inbox", students)
 
 
-def assert_marked_as_expected(rows: dict[str, grade.Row], kinds: dict[str, str]) -> None:
+def assert_marked_as_expected(rows: dict[str, assign.Row], kinds: dict[str, str]) -> None:
     for mark, kind in kinds.items():
         row, expected = rows[mark], KINDS[kind]
         assert row.status == "marked", (mark, kind, row.status)
@@ -694,8 +695,8 @@ def test_feedback_marks_every_blank_and_holds_no_answer(trio, tmp_path):
 def test_what_looks_like_a_formula_stays_a_text_in_the_report(tmp_path):
     student = Student("A", "=cmd|' /C calc'!A0", {"=1+1": "@SUM(1)"})
     record = handout.prepare(mlp(), [student], tmp_path, "exam", "s")
-    found = grade.tables(record, grade.report_rows(record, [], []))
-    beside = grade.write_report(found, tmp_path / "r.xlsx")
+    found = report.tables(record, grade.report_rows(record, [], []))
+    beside = report.write_report(found, tmp_path / "r.xlsx")
     sheet = load_workbook(tmp_path / "r.xlsx")["Grades"]
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
     assert "\n=cmd" not in beside.read_text("utf-8-sig") and "'=cmd" in beside.read_text("utf-8-sig")
@@ -834,15 +835,15 @@ def test_a_task_that_kills_its_process_is_given_up_and_no_other(tmp_path):
 def test_grading_goes_on_where_it_was_stopped(trio, tmp_path):
     record, folder = trio
     box = inbox(folder, tmp_path, A=solved, B=folder / "B.xlsx", C=folder / "C.xlsx")
-    submissions, _ = grade.assign(record, grade.find_files(box, folder))
-    journal = grade.Journal(tmp_path / "j", record)
+    submissions, _ = assign.assign(record, assign.find_files(box, folder))
+    journal = Journal(tmp_path / "j", record)
     marking = grade.mark_class(record, submissions, journal, jobs=1)
     first = next(marking)
     marking.close()
     journal.close(False)
     with open(tmp_path / "j", "a") as file:
         file.write('{"course": "cut o')
-    again = grade.Journal(tmp_path / "j", record)
+    again = Journal(tmp_path / "j", record)
     assert [mark for mark, _ in again.done] == [first.mark]
     rows = list(grade.mark_class(record, submissions, again))
     assert sorted(row.mark for row in rows) == ["A", "B", "C"]

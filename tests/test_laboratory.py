@@ -152,7 +152,7 @@ def test_ten_thousand_random_smooth_lessons_raise_no_false_alarm_and_a_millionth
         found = step_size.measure(lesson, values)
         fields, panel = found["fields"], found["panel"]
         if (fields["verdict"] != nudge.AGREE).any():
-            alarms.append((lesson.forward, lesson.laboratory.step_size, fields["verdict"]))
+            alarms.append((lesson.forward, lesson.sections["laboratory"].step_size, fields["verdict"]))
         gradient, now, value = (panel[k] for k in (step_size.GRADIENT, step_size.NOW, step_size.VALUE))
         best = int(np.argmin(fields["allowed"]))
         if abs(gradient) >= 0.015 * max(1, abs(now), abs(value * gradient)):  # a millionth is more than 64 roundings

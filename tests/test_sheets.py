@@ -17,7 +17,7 @@ from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
 LESSONS = {path.stem: Lesson.load(path.stem) for path in available()}
-ASKED = {name for name, x in LESSONS.items() if x.jacobian or x.contributions or x.training}
+ASKED = {name for name, x in LESSONS.items() if {"jacobian", "contributions", "training"} & set(x.sections)}
 EVERYTHING = """
 title = "Everything"
 question = "Does it hold?"
@@ -123,7 +123,7 @@ def test_the_chain_rule_ends_at_the_gradients_of_the_lesson():
 def test_contributions_are_outer_products_that_add_up(name):
     lesson = LESSONS[name]
     values = lesson.program.run(lesson.values)
-    for key in lesson.contributions.of:
+    for key in lesson.sections["contributions"].of:
         line = next(line for line in lesson.program.backward if line.target == f"{key}.g")
         operands = [values[operand] for operand in contributions.operands(line)]
         parts = [
@@ -156,12 +156,12 @@ def test_a_gradient_that_is_no_sum_over_examples_is_refused():
 def by_hand(lesson: Lesson) -> dict[str, np.ndarray]:
     """Gradient descent as in a textbook, on NumPy."""
     values, velocity = lesson.program.run(lesson.values), {}
-    beta = lesson.training.momentum if lesson.training.optimizer == "momentum" else 0.0
-    for _ in range(lesson.training.steps):
+    beta = lesson.sections["training"].momentum if lesson.sections["training"].optimizer == "momentum" else 0.0
+    for _ in range(lesson.sections["training"].steps):
         given = {name: values[name] for name in lesson.tensors}
-        for name in lesson.training.train:
+        for name in lesson.sections["training"].train:
             velocity[name] = beta * velocity.get(name, 0.0) + values[f"{name}.g"]
-            given[name] = given[name] - lesson.training.lr * velocity[name]
+            given[name] = given[name] - lesson.sections["training"].lr * velocity[name]
         values = lesson.program.run(given)
     return values
 
@@ -171,7 +171,7 @@ def test_the_last_row_is_where_gradient_descent_on_numpy_ends(books, name):
     lesson = LESSONS[name]
     last = by_hand(lesson)
     found = training.run(lesson, lesson.program.run(lesson.values), training.needed_lines(lesson))
-    for key in (*lesson.training.train, lesson.program.loss):
+    for key in (*lesson.sections["training"].train, lesson.program.loss):
         np.testing.assert_allclose(found[key][-1], last[key], rtol=1e-12)
     shown = load_workbook(books / f"{name}.xlsx", data_only=True)["Training"]
     (cell,) = [
@@ -202,9 +202,9 @@ def test_the_numpy_program_runs_and_agrees(name):
     exec(program_text(rows, "numpy", ("import", "given", "forward", "backward")), space)
     for key, value in lesson.program.run(lesson.values).items():
         np.testing.assert_allclose(space[key.replace(".", "_")], value, rtol=1e-12, atol=1e-14, err_msg=key)
-    if lesson.training:
+    if "training" in lesson.sections:
         exec(program_text(rows, "numpy", ("training",)), space)
-        for key in lesson.training.train:
+        for key in lesson.sections["training"].train:
             np.testing.assert_allclose(space[key], by_hand(lesson)[key], rtol=1e-9)
 
 
@@ -219,11 +219,11 @@ def test_the_pytorch_program_runs_and_agrees(name):
         np.testing.assert_allclose(space[step.result].detach().numpy(), values[step.result], rtol=1e-9, atol=1e-12)
     for key in lesson.gradients:
         np.testing.assert_allclose(space[key].grad.numpy(), values[f"{key}.g"], rtol=1e-9, atol=1e-12, err_msg=key)
-    if lesson.training:
+    if "training" in lesson.sections:
         for key in lesson.gradients:
             space[key].grad = None
         exec(program_text(rows, "torch", ("training",)), space)
-        for key in lesson.training.train:
+        for key in lesson.sections["training"].train:
             np.testing.assert_allclose(space[key].detach().numpy(), by_hand(lesson)[key], rtol=1e-7)
 
 
@@ -240,7 +240,7 @@ def test_the_code_sheet_leads_to_the_blocks(books):
     assert all(location.startswith("'Gradients'!") for location in links.values())
     texts = [c.value for row in sheet.iter_rows() for c in row if c.value]
     assert "w1_g = x.T @ l1_g" in texts and "loss.backward()" in texts
-    assert lesson.code and "Code" not in [s.name for s in make_plan(LESSONS["neuron"]).sheets]
+    assert "code" in lesson.sections and "Code" not in [s.name for s in make_plan(LESSONS["neuron"]).sheets]
 
 
 # -- templates ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import TypeVar
 
+from sheetgrad.errors import SheetgradError
+
 AHEAD = 4  # tasks a worker handed out before their turn; what waits for more would only take memory
 MEMORY = 6 << 30  # bytes of address space of a worker
 
@@ -25,11 +27,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class SchedulerError(ValueError):
+class SchedulerError(SheetgradError, ValueError):
     """No workers: the message says what was found and what to install or do."""
 
 
-class WorkerLost(Exception):  # noqa: N818 (it says what happened to a worker, not what the caller did)
+class WorkerLost(SheetgradError):  # noqa: N818 (it says what happened to a worker, not what the caller did)
     """The process that did this task was killed: it ran out of time or of memory, or the engine broke down."""
 
 

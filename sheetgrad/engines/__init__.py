@@ -14,12 +14,13 @@ from typing import Protocol, TypeAlias
 from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.utils.datetime import to_excel
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.workbook.package import UnsafeFileError, check_package
 
 ENGINES = ("formualizer", "ironcalc", "libreoffice", "cached")
 
 
-class EngineError(Exception):
+class EngineError(SheetgradError):
     """An engine is missing or failed: one line that names the engine, the file, and what to install or do."""
 
 

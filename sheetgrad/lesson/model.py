@@ -16,19 +16,9 @@ from sheetgrad.autodiff.reverse import differentiate
 from sheetgrad.autodiff.rules import Rules, with_own_operations
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
-from sheetgrad.lesson.fields import LessonError, choice
-from sheetgrad.lesson.sections import (
-    LARGEST_STEP,
-    SCHEMES,
-    Contributions,
-    Exercise,
-    Jacobian,
-    Laboratory,
-    Nudge,
-    Steps,
-    Training,
-    read_exercise,
-)
+from sheetgrad.lesson.fields import LessonError, Section
+from sheetgrad.lesson.kinds import write_sections
+from sheetgrad.lesson.sections import Exercise, Nudge, read_exercise
 from sheetgrad.lesson.sources import find_template
 from sheetgrad.lesson.tensors import LARGEST_FILE, Tensor
 from sheetgrad.lines.parse import Assignment, parse_lines
@@ -42,8 +32,8 @@ class Lesson:
 
     ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
     gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``. The numbers to play with are
-    known by where they stand here: ``nudge.step``, ``laboratory.ripple``. Without a ``laboratory`` the workbook has no
-    Step size, Ripple and Tangent sheets.
+    known by where they stand here: ``nudge.step``, ``laboratory.ripple``. ``sections`` are the tables that ask for further
+    sheets, by key, each as its sheet reads it.
     """
 
     name: str
@@ -55,13 +45,8 @@ class Lesson:
     gradients: tuple[str, ...]
     ops: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     nudge: Nudge = Nudge()
-    laboratory: Laboratory | None = Laboratory()
-    steps: Steps | None = None
-    jacobian: Jacobian | None = None
-    contributions: Contributions | None = None
-    training: Training | None = None
+    sections: Mapping[str, object] = field(default_factory=dict)
     exercise: Exercise | None = None
-    code: bool = False
     order: int = 1000
     next: str = ""
 
@@ -106,28 +91,13 @@ class Lesson:
             },
             "nudge": {"step": self.nudge.step, "scheme": self.nudge.scheme, "limit": self.nudge.limit},
         }
-        table["laboratory"] = False
-        if laboratory := self.laboratory:
-            table["laboratory"] = {"number": laboratory.ripple, "nudge": laboratory.nudge, "reach": laboratory.reach}
+        table |= write_sections(self.sections)
         if self.next:
             table["next"] = self.next
         if self.ops:
             table["ops"] = {name: dict(entry) for name, entry in self.ops.items()}
-        if self.steps:
-            table["steps"] = asdict(self.steps)
-        if self.jacobian:
-            pairs = [list(pair) for pair in self.jacobian.pairs]
-            table["jacobian"] = {"pairs": pairs, "example": self.jacobian.example}
-        if self.contributions:
-            table["contributions"] = {"of": list(self.contributions.of)}
-        if self.training:
-            table["training"] = asdict(self.training) | {"train": list(self.training.train)}
-            if self.training.optimizer == "sgd":
-                del table["training"]["momentum"]
         if self.exercise:
             table["exercise"] = asdict(self.exercise) | {"blank": list(self.exercise.blank)}
-        if self.code:
-            table["code"] = True
         return table
 
     @cached_property
@@ -168,7 +138,7 @@ class Lesson:
     def with_values(self, values: Mapping[str, np.ndarray]) -> Lesson:
         """The same lesson on other numbers of the same shapes."""
         tensors = {name: replace(tensor, values=values[name]) for name, tensor in self.tensors.items()}
-        return self._with(tensors=MappingProxyType(tensors))
+        return self.with_parts(tensors=MappingProxyType(tensors))
 
     def with_blank(self, names: Sequence[str] = ()) -> Lesson:
         """The same lesson with these gradients left blank in its handouts.
@@ -183,39 +153,36 @@ class Lesson:
         exercise = read_exercise({"blank": blank}, self.program, "blank")
         if self.exercise:
             exercise = replace(self.exercise, blank=exercise.blank)
-        return self._with(exercise=exercise)
+        return self.with_parts(exercise=exercise)
 
     def to_hand_out(self) -> Lesson:
         """The lesson as it is handed out on drawn numbers: with the exercise's title, without notes on its own numbers,
         and with the sheets Lesson, Gradients and Nudge alone."""
         tensors = {name: replace(tensor, note="") for name, tensor in self.tensors.items()}
-        extras = ("laboratory", "steps", "jacobian", "contributions", "training")
         title = self.exercise.title or self.title
-        return self._with(title=title, tensors=MappingProxyType(tensors), **dict.fromkeys(extras), code=False)
+        return self.with_parts(title=title, tensors=MappingProxyType(tensors), sections=MappingProxyType({}))
 
     def setting(self, key: str) -> float | str:
         """A number or word to play with: ``nudge.step``."""
-        section, field = key.split(".")
-        return getattr(getattr(self, section), field)
+        section, name = key.split(".")
+        return self._section(section).setting(name)
 
     def with_setting(self, key: str, value: float | str) -> Lesson:
         """The same lesson with another such number or word; :class:`LessonError` says what is expected."""
-        section, field = key.split(".")
-        old = self.setting(key)
-        if isinstance(old, str):
-            choices = SCHEMES if key == "nudge.scheme" else self.numbers
-            if value not in choices:
-                raise LessonError(f"{key.replace('.', ' ')} must be {choice(choices)}")
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise LessonError(f"{key.replace('.', ' ')} must be a number")
-        elif key == "training.momentum" and not 0 <= value <= 1:
-            raise LessonError("training momentum must be a number from 0 to 1")
-        elif key != "training.momentum" and not 0 < value <= LARGEST_STEP:
-            raise LessonError("a step must be a number above 0")
-        return self._with(**{section: replace(getattr(self, section), **{field: value})})
+        section, name = key.split(".")
+        try:
+            changed = self._section(section).with_setting(name, value, self)
+        except ValueError as error:
+            raise LessonError(f"{section} {name.replace('_', ' ')} must be {error}") from None
+        if section == "nudge":
+            return self.with_parts(nudge=changed)
+        return self.with_parts(sections=MappingProxyType({**self.sections, section: changed}))
 
-    def _with(self, **changes) -> Lesson:
-        """The same lines on other numbers: the program stays as it is."""
+    def _section(self, name: str) -> Section:
+        return self.nudge if name == "nudge" else self.sections[name]
+
+    def with_parts(self, **changes) -> Lesson:
+        """The same forward lines, so that the program stays as it is, with other numbers, words or sections."""
         changed = replace(self, **changes)
         changed.__dict__.update({key: self.__dict__[key] for key in ("rules", "program") if key in self.__dict__})
         return changed

@@ -12,21 +12,18 @@ import numpy as np
 from sheetgrad.autodiff.program import Program
 from sheetgrad.autodiff.rules import with_own_operations
 from sheetgrad.lesson.fields import LessonError, number_of, only_known, table_of, text_of
+from sheetgrad.lesson.kinds import read_sections, section_kinds
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.lesson.sections import (
-    read_contributions,
-    read_exercise,
-    read_jacobian,
-    read_laboratory,
-    read_nudge,
-    read_steps,
-    read_training,
-)
+from sheetgrad.lesson.sections import read_exercise, read_nudge
 from sheetgrad.lesson.tensors import read_tensor, refuse_twins
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
 
 MOST_PARAGRAPHS = 40
+KEYS = (
+    *("title", "question", "text", "order", "next", "forward", "gradients", "tensors", "ops", "nudge"),
+    "exercise",
+)  # of every template; those of the sheets come from their declarations
 
 
 def read_template(table: Mapping, name: str, source: str, folder: Path | None = None) -> Lesson:
@@ -50,7 +47,7 @@ def _place(message: str) -> str:
 
 
 def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
-    only_known(table, "", "the template")
+    only_known(table, (*KEYS, *section_kinds()), "the template")
     title = text_of(table, "title", 200)
     question = text_of(table, "question", 500)
     text = text_of(table, "text", 20_000, "")
@@ -72,13 +69,6 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     refuse_twins(tensors)
     shapes = {key: tensor.values.shape for key, tensor in tensors.items()}
     gradients = _gradients(table, tensors, lines, shapes, rules)
-    steps = read_steps(table_of(table, "steps"), tensors) if "steps" in table else None
-    if steps and steps.number not in gradients:
-        raise LessonError(f"[steps] number: {steps.number} has no gradient; expected one of {', '.join(gradients)}")
-    training = read_training(table_of(table, "training"), tensors, gradients) if "training" in table else None
-    code = table.get("code", False)
-    if not isinstance(code, bool):
-        raise LessonError(f"code: found {code!r}, expected true or false")
     lesson = Lesson(
         name=name,
         title=title,
@@ -89,25 +79,17 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         gradients=gradients,
         ops=ops,
         nudge=read_nudge(table_of(table, "nudge")),
-        steps=steps,
-        training=training,
-        code=code,
         order=int(number_of(table, "order", 1000, 0, 1_000_000)),
         next=text_of(table, "next", 100, ""),
     )
     _class_numbers(lesson)
     values = lesson.program.run(lesson.values)
     _finite(values, lesson.program)
-    more: dict[str, object] = {"laboratory": None}  # laboratory = false leaves its three sheets out
-    if table.get("laboratory") is not False:
-        more["laboratory"] = read_laboratory(table_of(table, "laboratory"), lesson, values)
-    if "jacobian" in table:
-        more["jacobian"] = read_jacobian(table_of(table, "jacobian"), lesson.program)
-    if "contributions" in table:
-        more["contributions"] = read_contributions(table_of(table, "contributions"), lesson)
+    sections = read_sections(table, lesson, values)
     if "exercise" in table:
-        more["exercise"] = read_exercise(table_of(table, "exercise"), lesson.program, "[exercise] blank")
-    return lesson._with(**more)
+        exercise = read_exercise(table_of(table, "exercise"), lesson.program, "[exercise] blank")
+        lesson = lesson.with_parts(exercise=exercise)
+    return lesson.with_parts(sections=MappingProxyType(sections))
 
 
 def class_targets(lesson: Lesson) -> dict[str, int]:

@@ -13,6 +13,7 @@ import numpy as np
 from sheetgrad.lesson.fields import LessonError, is_count, number_of, only_known, text_of
 from sheetgrad.lines.names import closest
 
+FIELDS = ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note")
 ROLES = ("input", "parameter", "target", "constant")
 MOST_ELEMENTS = 100_000
 HIGHEST_RANK = 4
@@ -36,7 +37,7 @@ def read_tensor(name: str, entry: object, folder: Path | None) -> Tensor:
     if not isinstance(entry, Mapping):
         raise LessonError(f"{where}: found {entry!r}, expected a table with role and values")
     try:
-        only_known(entry, "tensors", where)
+        only_known(entry, FIELDS, where)
         role = text_of(entry, "role", 20)
         if role not in ROLES:
             raise LessonError(f"role: found {role!r}, expected one of {', '.join(ROLES)}")

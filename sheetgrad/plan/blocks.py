@@ -9,10 +9,12 @@ from textwrap import wrap
 
 import numpy as np
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.expressions import Expr
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
@@ -21,7 +23,7 @@ MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many column
 MOST_FORMULAS = 100_000  # and for so many formula cells in all
 
 
-class PlanError(ValueError):
+class PlanError(SheetgradError, ValueError):
     """A lesson that does not fit a workbook; the message names the tensor and the limit."""
 
 
@@ -111,6 +113,8 @@ class Sheet:
     are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
+    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan: those that agree, stand at a kink or
+    disagree, and their total.
     """
 
     name: str
@@ -133,6 +137,7 @@ class Sheet:
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")
+    tally: Mapping[str, Spread] = field(default_factory=dict)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sheetgrad.formulas.places import address
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.listings import listing
 from sheetgrad.plan.blocks import Sheet
@@ -56,3 +57,23 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     sheet.widths = {1: 3.5, 2: 12.0, 3: width, 4: width}
     sheet.freeze = "A5"
     return sheet
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> bool:
+    """``code = true`` asks for the sheet; there is nothing to choose."""
+    return True
+
+
+def write(section: bool) -> bool:
+    return section
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="the same lesson in NumPy and in PyTorch, line by line",
+    order=70,
+    build=build,
+    key="code",
+    read=read,
+    write=write,
+)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Line
 from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.fields import Section, names_of
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.names import tensor_key
@@ -26,6 +29,18 @@ PAGE_COLUMNS = 24
 MOST_EXAMPLES = 64
 
 
+@dataclass(frozen=True)
+class Contributions(Section):
+    """The tensors whose gradient is taken apart, example by example."""
+
+    of: tuple[str, ...]
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Contributions:
+    default = [name for name in lesson.gradients if lesson.tensors[name].role == "parameter"] or lesson.gradients
+    return Contributions(names_of(table, "of", lesson.gradients, "[contributions]", default))
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet. Raises ``PlanError`` for a gradient that is no sum over examples."""
     sheet = Sheet(NAME)
@@ -37,7 +52,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         "subtitle",
     )
     row = 4
-    for name in lesson.contributions.of:
+    for name in lesson.sections["contributions"].of:
         sheet.sections.append(row)
         line = next(line for line in lesson.program.backward if line.target == f"{name}.g")
         row = _Apart(drawing, values, sheet, line).draw(row) + 2
@@ -151,3 +166,14 @@ class _Apart:
             place = placed(NAME, first, at, shape)
             sheet.blocks += formula_blocks(cells, place, book, self.value, self._what, style=style)
         sheet.label(first + self.rows, column, "the same numbers, made in two ways", "caption")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="the gradient taken apart: what each example adds to it",
+    order=50,
+    build=build,
+    key="contributions",
+    fields=("of",),
+    read=read,
+)

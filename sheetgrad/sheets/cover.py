@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sheetgrad.formulas.places import Placement
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lesson.sections import SCHEMES
 from sheetgrad.lines.spreads import Spread
@@ -25,14 +26,13 @@ def settings_places() -> dict[str, Placement]:
     return {nudge.H: Placement(NAME, TOP, 4, (), ()), nudge.SCHEME: Placement(NAME, TOP + 1, 4, (), ())}
 
 
-def build(lesson: Lesson, counts: Mapping[str, Spread], others: Sequence[Sheet], missing: Sequence[str]) -> Sheet:
-    """The sheet; ``counts`` are the nudges that agree, stand at a kink, disagree, and their total, ``missing`` says
-    which sheets are left out and why."""
+def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[str]) -> Sheet:
+    """The sheet, which leads to the ``others``; ``missing`` says which sheets are left out and why."""
     sheet = Sheet(NAME, one_page=True)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.label(3, TEXT_COLUMN, lesson.question, "question", span=SPAN)
     sheet.heights[3] = 20 * math.ceil(len(lesson.question) / 70)
-    _verdict(sheet, counts)
+    _verdict(sheet, next(other.tally for other in others.values() if other.tally))
     sheet.label(7, TEXT_COLUMN, "Numbers to play with", "heading")
     h, scheme = lesson.nudge.step, lesson.nudge.scheme
     sheet.label(TOP, TEXT_COLUMN, "h, the size of a nudge", "setting_name")
@@ -64,26 +64,12 @@ def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
     return row + 1
 
 
-LINKS = {
-    "Step size": "one number nudged by less and less: which step is best, and why",
-    "Ripple": "one number nudged, and every number that moves with it",
-    "Tangent": "the loss as a curve, and the gradient as the slope of its tangent",
-    "Gradients": "the forward pass line by line, and under each block its gradient",
-    "Nudge": "every number nudged in turn, and the slope compared with the gradient",
-    "Steps": "one number grows by a tiny step, row after row",
-    "Jacobian": "how fast each output moves with each input, as a matrix",
-    "Contributions": "the gradient taken apart: what each example adds to it",
-    "Training": "forward, backward, step, and again: watch the loss fall",
-    "Code": "the same lesson in NumPy and in PyTorch, line by line",
-}
-
-
-def _links(sheet: Sheet, row: int, others: Sequence[Sheet], missing: Sequence[str]) -> int:
+def _links(sheet: Sheet, row: int, others: Mapping[SheetKind, Sheet], missing: Sequence[str]) -> int:
     sheet.label(row, TEXT_COLUMN, "Where to look", "heading")
-    shown = [other for other in others if not other.hidden]
-    for k, other in enumerate(shown, 1):
-        sheet.label(row + k, TEXT_COLUMN, other.name, "link", link=other.name)
-        sheet.label(row + k, TEXT_COLUMN + 2, LINKS[other.name], "text_line")
+    shown = [kind for kind in others if not kind.hidden]
+    for k, kind in enumerate(shown, 1):
+        sheet.label(row + k, TEXT_COLUMN, kind.name, "link", link=kind.name)
+        sheet.label(row + k, TEXT_COLUMN + 2, kind.about, "text_line")
     for k, reason in enumerate(missing, len(shown) + 1):
         sheet.label(row + k, TEXT_COLUMN, reason, "note")
     return row + len(shown) + len(missing) + 2

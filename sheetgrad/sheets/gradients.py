@@ -10,6 +10,7 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.formulas.expressions import Expr, Index
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.typed import Range, Typed
@@ -120,3 +121,11 @@ def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[
         sheet.label(row, column + k, WORDS[role], f"legend_{role}")
     if "blank" not in shown:
         sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="the forward pass line by line, and under each block its gradient",
+    order=10,
+    build=build,
+)

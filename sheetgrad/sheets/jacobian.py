@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from sheetgrad.formulas.expressions import Expr, Index, Num, Ref, simplified
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import SPELLED_OUT
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.fields import LessonError, Section, is_pair, number_of
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
+from sheetgrad.lesson.tensors import MOST_ELEMENTS
 from sheetgrad.lines.cells import CellArray, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
@@ -37,6 +41,45 @@ MOST_ENTRIES = 400  # of a matrix that can still be read
 TABLE = table("jacobian")
 
 
+@dataclass(frozen=True)
+class Jacobian(Section):
+    """For each pair (result, operand) of one forward line, in one example (counted from 1)."""
+
+    pairs: tuple[tuple[str, str], ...]
+    example: int = 1
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Jacobian:
+    """Pairs of a forward line's result and one of its operands, each a vector or a matrix of one row an example."""
+    where, program = "[jacobian] pairs", lesson.program
+    pairs = table.get("pairs")
+    if not isinstance(pairs, list) or not pairs or not all(is_pair(pair) for pair in pairs):
+        raise LessonError(f'{where}: found {pairs!r}, expected a list such as [["out", "x"]]')
+    examples = MOST_ELEMENTS
+    for output, given in pairs:
+        step = next((step for step in program.steps if step.result == output), None)
+        if step is None or given not in step.operands:
+            results = ", ".join(step.result for step in program.steps)
+            raise LessonError(
+                f"{where}: found {[output, given]}, expected a result ({results}) and an operand of its line"
+            )
+        shapes = program.shapes[output], program.shapes[given]
+        if any(len(shape) not in (1, 2) for shape in shapes):
+            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row an example")
+        if len(shapes[1]) == 2 and (len(shapes[0]) != 2 or shapes[0][0] != shapes[1][0]):
+            raise LessonError(
+                f"{where}: {given} has not one row an example, as {output} has; pair it with data or a bias"
+            )
+        if len(shapes[0]) == 2:
+            examples = min(examples, shapes[0][0])
+    example = int(number_of(table, "example", 1, 1, examples, "[jacobian] "))
+    return Jacobian(tuple((output, given) for output, given in pairs), example)
+
+
+def write(section: Jacobian) -> dict:
+    return {"pairs": [list(pair) for pair in section.pairs], "example": section.example}
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     sheet = Sheet(NAME)
@@ -48,7 +91,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         "subtitle",
     )
     row = 4
-    for output, given in lesson.jacobian.pairs:
+    for output, given in lesson.sections["jacobian"].pairs:
         sheet.sections.append(row)
         row = _Pair(lesson, drawing, values, sheet, output, given).draw(row) + 2
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
@@ -123,7 +166,7 @@ class _Pair:
             raise PlanError(
                 f"[jacobian]: {output} by {given} has {self.out * self.wide} entries, at most {MOST_ENTRIES}"
             )
-        example = lesson.jacobian.example - 1
+        example = lesson.sections["jacobian"].example - 1
         self.row_of = (example,) if len(shapes[output]) == 2 else ()
         self.given_row = (example,) if len(shapes[given]) == 2 else ()
         self.found = entries(lesson, output, given, example)
@@ -303,3 +346,15 @@ class _Pair:
             else:
                 text = f"the share of this example; {own} adds up the shares of all examples"
                 sheet.label(row + 1, column + self.wide, text, "caption")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="how fast each output moves with each input, as a matrix",
+    order=40,
+    build=build,
+    key="jacobian",
+    fields=("pairs", "example"),
+    read=read,
+    write=write,
+)

@@ -14,6 +14,7 @@ import numpy as np
 from sheetgrad.formulas.expressions import Expr, Index, Ref, Shape
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
@@ -83,10 +84,10 @@ def _spread(shape: Shape, count: int) -> list[Index]:
     return [tuple(map(int, np.unravel_index(k, shape))) if shape else () for k in flat]
 
 
-def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], room: int) -> Sheet:
-    """The sheet, of ``room`` cells at most."""
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet."""
     sheet = Sheet(NAME)
-    numbers = sample(lesson, min(room, LIGHT))
+    numbers = sample(lesson, LIGHT)
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in numbers)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
@@ -105,7 +106,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], ro
         row = bottom + 2
     first, last = (2 + FIELDS.index("verdict"),) * 2 if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
-    _tally(sheet, lesson, numbers, Range(*verdicts), Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
+    sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
     if sheet.last_column > MOST_SHEET_COLUMNS:
         raise PlanError(f"Nudge: {sheet.last_column} columns, at most {MOST_SHEET_COLUMNS}; lower [nudge] limit")
     _look(sheet, across)
@@ -140,12 +141,12 @@ def _heading(sheet: Sheet, lesson: Lesson, drawing: Drawing, values) -> Book:
     return {key: [Placement(NAME, row, 3, (), ())] for key, (row, *_) in shown.items()}
 
 
-def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Range, whole: Placement) -> None:
+def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Range, whole: Placement) -> dict[str, Spread]:
     """How many agree, and how many stand at a kink: counted live over the whole table."""
     total = sum(len(indices) for indices in numbers.values())
     program = lesson.program
     every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in program.requested)
-    found, formulas = TALLY.on_numbers({"verdicts": verdicts}), TALLY.on_cells()
+    found, formulas = TALLY.on_numbers({"verdicts": verdicts, "total": float(total)}), TALLY.on_cells()
     for key, (place,) in tally_places().items():
         field = TALLY.panel[key]
         sheet.label(place.row, 8, field.heading, "setting_name" if key == "total" else f"tally_{key}")
@@ -155,18 +156,12 @@ def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Range, whole: Placem
         sheet.label(5, 4, f"a spread-out sample: {total} of {every} numbers", "note")
     fixed = np.array([[float(total)]])
     sheet.blocks.append(Block(6, 9, fixed.tolist(), "setting_copy", "fixed", fixed, number_format="0"))
+    return {key: found[key] for key in COUNTS}
 
 
 def tally_places() -> dict[str, list[Placement]]:
     """Where the counts stand."""
     return {word: [Placement(NAME, 3 + k, 9, (), ())] for k, word in enumerate(COUNTS)}
-
-
-def tally(sheet: Sheet) -> dict[str, Spread]:
-    """The counts as the sheet shows them."""
-    blocks = {(block.row, block.column): block for block in sheet.blocks if block.expected.size == 1}
-    found = {word: blocks[place.row, place.column] for word, (place,) in tally_places().items()}
-    return {word: Spread(block.expected[0, 0], block.tolerance) for word, block in found.items()}
 
 
 def sentence(counts: Mapping[str, Spread]) -> tuple[Expr, Book, Choice]:
@@ -209,3 +204,11 @@ def in_block(own: Placement, indices: Sequence[Index]) -> tuple[list[float], lis
     """The rows and columns of elements within the block of their tensor, counted from 1."""
     cells = [own.cell(index) for index in indices]
     return [float(row - own.row + 1) for row, _ in cells], [float(column - own.column + 1) for _, column in cells]
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="every number nudged in turn, and the slope compared with the gradient",
+    order=20,
+    build=build,
+)

@@ -15,6 +15,7 @@ from sheetgrad.autodiff.program import Program, run_lines
 from sheetgrad.formulas.fills import fill
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import Printer, Unaligned
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.spreads import Range, Spread
@@ -30,6 +31,7 @@ NAME = "Ripple"
 PICKED, NUDGE = "laboratory.ripple", "laboratory.nudge"
 COPIES = ("as it is", "with the nudge", "change", "change ÷ nudge · gradient")
 NOW, AFTER, CHANGE, PRODUCT = range(4)
+PASSES = 6  # cells that a number of the forward pass has on this sheet, at most
 PAGE_COLUMNS = 40  # the copies stand side by side up to this width, and below one another beyond
 FIRST_COLUMN = 3  # after the row numbers
 TABLE = table("ripple")
@@ -41,6 +43,7 @@ CHAIN_COLUMNS = dict(zip(TABLE.fields, (0, 1, 2, 3, 4, 5, 7), strict=True))  # t
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
+    numbers.refuse_heavy(lesson, PASSES)
     turned: set[str] = set()
     while True:
         try:
@@ -354,3 +357,13 @@ class _Ripple:
 
     def _gradients(self, key: str) -> np.ndarray:
         return np.ones(()) if key == self.program.loss else self.values[f"{key}.g"]
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="one number nudged, and every number that moves with it",
+    order=90,
+    build=build,
+    key="laboratory",
+    optional=True,
+)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sheetgrad.formulas.places import Book, Placement
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
@@ -38,6 +39,7 @@ CELLS |= {"sentence": (12, 2)}
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
+    numbers.refuse_heavy(lesson, 2 * len(STEPS))
     program, fields = lesson.program, TABLE.fields
     sheet = Sheet(NAME)
     across = 2 * pass_cells(program, program.requested) <= LONGEST_ROW
@@ -140,3 +142,13 @@ def _notes(sheet: Sheet) -> None:
     for row, text in zip((13, 15), texts, strict=True):
         sheet.label(row, 2, text, "text", span=4)
         sheet.heights[row] = 15 * 5.4
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="one number nudged by less and less: which step is best, and why",
+    order=80,
+    build=build,
+    key="laboratory",
+    optional=True,
+)

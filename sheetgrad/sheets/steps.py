@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sheetgrad.autodiff.program import run_lines
 from sheetgrad.formulas.expressions import Expr, Ref
 from sheetgrad.formulas.places import Book, Placement
+from sheetgrad.lesson.fields import LessonError, Section, number_of, setting, text_of
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.spreads import Spread
 from sheetgrad.plan.blocks import PlanError, Sheet
@@ -24,9 +27,35 @@ LESSON_STEP = Placement(NAME, 4, 3, (), ())
 FORMAT = "0.00########"
 
 
+@dataclass(frozen=True)
+class Steps(Section):
+    """The tensor ``number`` (a single number) grows by ``step``, ``rows`` times."""
+
+    number: str
+    step: float = setting(1e-6)
+    rows: int = 10
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Steps:
+    """The section of a template; the number must be a single one with a gradient."""
+    number = text_of(table, "number", 30, where="[steps] ")
+    if number not in lesson.tensors or lesson.tensors[number].values.ndim:
+        single = [name for name, tensor in lesson.tensors.items() if not tensor.values.ndim]
+        raise LessonError(
+            f"[steps] number: found {number!r}, expected a tensor that is a single number: {', '.join(single) or 'none'}"
+        )
+    if number not in lesson.gradients:
+        raise LessonError(f"[steps] number: {number} has no gradient; expected one of {', '.join(lesson.gradients)}")
+    return Steps(
+        number=number,
+        step=number_of(table, "step", Steps.step, 1e-15, 1e6, "[steps] "),
+        rows=int(number_of(table, "rows", Steps.rows, 1, 1000, "[steps] ")),
+    )
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet. Columns: the number, the other given numbers, the forward pass, and what the loss did."""
-    steps, program = lesson.steps, lesson.program
+    steps, program = lesson.sections["steps"], lesson.program
     name, loss = steps.number, program.loss
     lines = program.forward_after([name])
     if any(line.shape for line in lines):
@@ -48,13 +77,13 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 
 def _heading(sheet: Sheet, lesson: Lesson, others: Sequence[str]) -> None:
-    name, loss = lesson.steps.number, lesson.program.loss
+    name, loss = lesson.sections["steps"].number, lesson.program.loss
     sheet.label(1, 2, f"{name} grows by a tiny step, row after row", "title")
     stay = f"{' and '.join(others)} stay{'s' * (len(others) == 1)} as {'it is' if len(others) == 1 else 'they are'}. "
     sheet.label(2, 2, f"{stay if others else ''}How much does {loss} move each time?", "subtitle")
     sheet.label(4, 2, f"{name} step", "setting_name")
     sheet.label(4, 4, "yours to change: try 0.5, then 0.00000000000001", "editable_note")
-    sheet.input(4, 3, lesson.steps.step, STEP)
+    sheet.input(4, 3, lesson.sections["steps"].step, STEP)
 
 
 def _place(column: int, row: int) -> list[Placement]:
@@ -63,7 +92,7 @@ def _place(column: int, row: int) -> list[Placement]:
 
 def _passes(sheet: Sheet, lesson: Lesson, drawing: Drawing, lines, others, at, runs) -> None:
     """The numbers and the forward pass in every row."""
-    name, program = lesson.steps.number, lesson.program
+    name, program = lesson.sections["steps"].number, lesson.program
     for key, number in at.items():
         sheet.label(HEADER, number, key, "header")
     own = drawing.places
@@ -80,7 +109,13 @@ def _passes(sheet: Sheet, lesson: Lesson, drawing: Drawing, lines, others, at, r
     above = {"size": [LESSON_STEP]}
     add(name, FIRST + 1, grown, lambda row: {**above, "number_before": _place(at[name], row - 1)}, runs[name][1:])
     for key in others:
-        add(key, FIRST, Ref(key, ()), lambda row: own, np.full(lesson.steps.rows + 1, float(lesson.values[key])))
+        add(
+            key,
+            FIRST,
+            Ref(key, ()),
+            lambda row: own,
+            np.full(lesson.sections["steps"].rows + 1, float(lesson.values[key])),
+        )
     for line in lines:
         add(line.target, FIRST, program.cells[line.target].element(()), book, runs[line.target])
 
@@ -95,8 +130,8 @@ def _what_the_loss_did(
     gradient: float,
 ) -> None:
     """How far the loss moved from row to row, and beside it what the rule says."""
-    name, loss = lesson.steps.number, lesson.program.loss
-    given = dict(loss=losses[1:], before=losses[:-1], size=lesson.steps.step, start=gradient)
+    name, loss = lesson.sections["steps"].number, lesson.program.loss
+    given = dict(loss=losses[1:], before=losses[:-1], size=lesson.sections["steps"].step, start=gradient)
     found = TABLE.on_numbers({**given, "largest": largest(losses), "longest": float(max(1, lines))})
     formulas = TABLE.on_cells()
     first = 2 + len(at)
@@ -117,13 +152,13 @@ def _what_the_loss_did(
 
 def _runs(lesson: Lesson, lines, values) -> dict[str, np.ndarray]:
     """Every value of every row, on numbers: the number grows by adding the step, as the sheet does."""
-    name, runs = lesson.steps.number, {}
+    name, runs = lesson.sections["steps"].number, {}
     number = float(values[name])
-    for _ in range(lesson.steps.rows + 1):
+    for _ in range(lesson.sections["steps"].rows + 1):
         result = run_lines(lines, {**values, name: np.array(number)}, lesson.program.rules)
         for key in (name, *(line.target for line in lines)):
             runs.setdefault(key, []).append(float(result[key]))
-        number += lesson.steps.step
+        number += lesson.sections["steps"].step
     return {key: np.array(column) for key, column in runs.items()}
 
 
@@ -137,3 +172,14 @@ def _explain(sheet: Sheet, row: int, name: str, loss: str) -> None:
     )
     for k, text in enumerate(lines):
         sheet.label(row + k, 2, text, "note_text")
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="one number grows by a tiny step, row after row",
+    order=30,
+    build=build,
+    key="steps",
+    fields=("number", "step", "rows"),
+    read=read,
+)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sheetgrad.formulas.places import Book, Placement
+from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
@@ -33,6 +34,7 @@ CELLS |= {"verdict": (12, 2)}
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
+    numbers.refuse_heavy(lesson, LINES)
     program = lesson.program
     sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
@@ -58,7 +60,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 def measure(lesson: Lesson, values: Mapping[str, np.ndarray]):
     """What the table says on NumPy, and the run of the forward pass."""
-    program, h, reach = lesson.program, lesson.nudge.step, lesson.laboratory.reach
+    program, h, reach = lesson.program, lesson.nudge.step, lesson.sections["laboratory"].reach
     pick = lesson.setting(PICKED)
     step = np.where(np.arange(LINES) < LINES - len(SIDES), reach, h)
     run = run_nudged(program, values, program.requested, [(*lesson.numbers[pick], away) for away in TIMES * step])
@@ -126,3 +128,13 @@ def _chart(sheet: Sheet, lesson: Lesson, lines: Lines) -> None:
         Series("as it is, and nudged", part("x", curve, marked), part("height", curve, marked), NUDGE_INK, "points"),
     )
     sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 17.0, 9.8))
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="the loss as a curve, and the gradient as the slope of its tangent",
+    order=100,
+    build=build,
+    key="laboratory",
+    optional=True,
+)

@@ -8,6 +8,7 @@ et al. 2013 with the learning rate outside the sum).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,18 @@ from sheetgrad.formulas.expressions import Expr, Op, Ref
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import Printer
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.fields import (
+    LARGEST_SETTING,
+    LessonError,
+    NumberSetting,
+    Section,
+    choice,
+    names_of,
+    number_of,
+    setting,
+    text_of,
+)
+from sheetgrad.lesson.kinds import SheetKind, as_table
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import (
     COLUMN_WIDTH,
@@ -38,6 +51,42 @@ TOP = 23
 PANEL = 5  # the column of numbers
 
 
+OPTIMIZERS = ("sgd", "momentum")
+MOST_STEPS = 200  # of training
+
+
+@dataclass(frozen=True)
+class Training(Section):
+    """So many steps of gradient descent on the tensors ``train``."""
+
+    train: tuple[str, ...]
+    optimizer: str = "sgd"
+    lr: float = setting(0.1)
+    momentum: float = setting(0.9, NumberSetting(0, 1, above=False))
+    steps: int = 30
+
+
+def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Training:
+    optimizer = text_of(table, "optimizer", 20, Training.optimizer, "[training] ")
+    if optimizer not in OPTIMIZERS:
+        raise LessonError(f"[training] optimizer: found {optimizer!r}, expected {choice(OPTIMIZERS)}")
+    if "momentum" in table and optimizer != "momentum":
+        raise LessonError('[training] momentum: expected only with optimizer = "momentum"')
+    default = [name for name in lesson.gradients if lesson.tensors[name].role == "parameter"] or lesson.gradients
+    return Training(
+        train=names_of(table, "train", lesson.gradients, "[training]", default),
+        optimizer=optimizer,
+        lr=number_of(table, "lr", Training.lr, 1e-12, LARGEST_SETTING, "[training] "),
+        momentum=number_of(table, "momentum", Training.momentum, 0, 1, "[training] "),
+        steps=int(number_of(table, "steps", Training.steps, 1, MOST_STEPS, "[training] ")),
+    )
+
+
+def write(section: Training) -> dict:
+    table = as_table(section)
+    return {key: value for key, value in table.items() if key != "momentum" or section.optimizer == "momentum"}
+
+
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     return _Training(lesson, drawing, values).build()
@@ -46,7 +95,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 class _Training:
     def __init__(self, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]):
         self.lesson, self.drawing, self.values = lesson, drawing, values
-        self.program, self.training = lesson.program, lesson.training
+        self.program, self.training = lesson.program, lesson.sections["training"]
         self.trained = self.training.train
         self.sheet = Sheet(NAME)
         lines = needed_lines(lesson)
@@ -232,8 +281,8 @@ NOTES = (
 
 def needed_lines(lesson: Lesson) -> tuple[Line, ...]:
     """The lines of a step: the forward pass and those backward lines that the trained numbers need."""
-    program, wanted, needed = lesson.program, {f"{name}.g" for name in lesson.training.train}, []
-    moved = {line.target for line in program.forward_after(lesson.training.train)}
+    program, wanted, needed = lesson.program, {f"{name}.g" for name in lesson.sections["training"].train}, []
+    moved = {line.target for line in program.forward_after(lesson.sections["training"].train)}
     for line in reversed(program.backward):
         if line.target in wanted:
             needed.append(line)
@@ -248,7 +297,7 @@ def run(lesson: Lesson, values: Mapping[str, np.ndarray], lines: tuple[Line, ...
 
     What is not a finite number is NaN from there on, as an error is in a sheet.
     """
-    training, kept = lesson.training, {}
+    training, kept = lesson.sections["training"], {}
     now = dict(values)
     momentum = training.momentum if training.optimizer == "momentum" else 0.0
     velocity: dict[str, np.ndarray] = {}
@@ -270,3 +319,15 @@ def run(lesson: Lesson, values: Mapping[str, np.ndarray], lines: tuple[Line, ...
 
 def _listed(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+SHEET = SheetKind(
+    name=NAME,
+    about="forward, backward, step, and again: watch the loss fall",
+    order=60,
+    build=build,
+    key="training",
+    fields=("optimizer", "lr", "momentum", "steps", "train"),
+    read=read,
+    write=write,
+)

@@ -18,6 +18,8 @@ from typing import IO
 from lxml import etree
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 
+from sheetgrad.errors import SheetgradError
+
 LARGEST_FILE = 50_000_000  # bytes of the file
 LARGEST_UNPACKED = 500_000_000  # bytes of all its parts
 LARGEST_PART = 300_000_000
@@ -43,7 +45,7 @@ MOST_FILLED = 10_000  # cells of an array formula that are looked at
 HEAD = 4_096  # bytes of a part that tell its encoding
 
 
-class UnsafeFileError(ValueError):
+class UnsafeFileError(SheetgradError, ValueError):
     """A file that is not opened; the message says in one line what was found and what is expected."""
 
 

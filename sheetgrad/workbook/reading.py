@@ -12,6 +12,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.places import address
 from sheetgrad.lesson.fields import LessonError
 from sheetgrad.lesson.model import Lesson
@@ -19,7 +20,7 @@ from sheetgrad.workbook.package import MOST_CELLS, UnsafeFileError, check_packag
 from sheetgrad.workbook.write import CARRIER, FORMAT
 
 
-class WorkbookError(ValueError):
+class WorkbookError(SheetgradError, ValueError):
     """A file that cannot be verified at all; the message names it and says why in one line."""
 
 

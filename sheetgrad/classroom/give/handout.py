@@ -16,6 +16,7 @@ from pathlib import Path
 from sheetgrad.classroom.give.roster import Student, unusable
 from sheetgrad.classroom.give.workshop import MODES, Course, Workshop, workshop
 from sheetgrad.classroom.workers import each
+from sheetgrad.errors import SheetgradError
 from sheetgrad.files import TargetError, write_first, write_whole
 from sheetgrad.lesson.model import Lesson
 
@@ -25,7 +26,7 @@ REDRAWS = 20
 LARGEST_RECORD = 500_000_000  # bytes
 
 
-class HandoutError(ValueError):
+class HandoutError(SheetgradError, ValueError):
     """A folder that is not, or must not become, that of a handout; the message says what was found and expected."""
 
 

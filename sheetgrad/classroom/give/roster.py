@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sheetgrad.errors import SheetgradError
 from sheetgrad.workbook.package import UnsafeFileError, check_package
 
 LARGEST_FILE = 20_000_000  # bytes
@@ -20,7 +21,7 @@ FORBIDDEN = set('<>:"/\\|?*')  # nor hold these
 OURS = ("handout", "handouts", "answers", "grades", "key")  # names that sheetgrad's own files in the same folder have
 
 
-class RosterError(ValueError):
+class RosterError(SheetgradError, ValueError):
     """A roster that cannot be used; the message names the file, the rows, what was found and expected."""
 
 

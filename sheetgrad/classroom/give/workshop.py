@@ -17,6 +17,7 @@ from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.engines import get_engine
 from sheetgrad.engines.formualizer import store_values
+from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.places import address
 from sheetgrad.lesson.model import Lesson
@@ -36,7 +37,7 @@ Cell = tuple[str, str]  # sheet, cell
 Cells = dict[Cell, tuple[str, Index]]  # and which number of which tensor or gradient stands there
 
 
-class ProofError(ValueError):
+class ProofError(SheetgradError, ValueError):
     """A handout whose numbers are not NumPy's, or whose right answers are not accepted: it is not given out."""
 
 

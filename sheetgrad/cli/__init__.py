@@ -1,0 +1,26 @@
+"""The command line: reads the call, shows the outcome, sets the exit status. All work is done elsewhere.
+
+A module a command. What is slow to import is imported when a command runs, so that help is there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+# in the order of the help
+from sheetgrad.cli import list, build, verify, new, handout, grade, gradcheck  # noqa: F401 # isort: skip
+from sheetgrad.cli.app import app
+from sheetgrad.cli.console import out
+
+
+def main() -> None:
+    """The command ``sheetgrad``."""
+    if "COLUMNS" not in os.environ and not out.is_terminal:
+        out.width = 120
+    signal.signal(signal.SIGTERM, _stop)  # so that what is half written is taken away
+    app()
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
