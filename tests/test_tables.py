@@ -1,7 +1,9 @@
 """Tables of lines: what they say on numbers is what their formulas show, and where either may be right both are taken."""
 
 import math
+import tomllib
 from dataclasses import replace
+from importlib.resources import files
 
 import formualizer
 import numpy as np
@@ -18,8 +20,8 @@ from sheetgrad.lines.spreads import OPEN, Choice, Range, Spread
 from sheetgrad.lines.typed import Range as Cells
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import step_size, tangent
-from sheetgrad.tables import table
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
+from sheetgrad.tables.table import table
 from sheetgrad.verify import difference
 from sheetgrad.workbook.style import CHANGED, VERDICTS
 
@@ -295,10 +297,9 @@ def test_every_line_says_on_numbers_what_its_formula_shows(name):
 
 
 def test_every_table_is_tried():
-    from importlib.resources import files
-
-    names = {path.name.removesuffix(".toml") for path in files("sheetgrad.tables").iterdir() if ".toml" in path.name}
-    assert names == set(SCENES)
+    paths = [path for path in files("sheetgrad.tables").iterdir() if path.name.endswith(".toml")]
+    read = {path.name.removesuffix(".toml"): tomllib.loads(path.read_text("utf-8")) for path in paths}
+    assert {name for name, parts in read.items() if {"lines", "fields", "panel"} & set(parts)} == set(SCENES)
 
 
 # -- what may come out either way ---------------------------------------------------------------------------------

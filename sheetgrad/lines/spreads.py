@@ -127,16 +127,11 @@ class Range:
         self.parts = tuple(part if isinstance(part, Reading) else reading(part) for part in parts)
 
     @property
-    def elements(self) -> list[tuple[tuple, float]]:
-        """Every element as its options and what they may be off by."""
-        found = map(_choice, self.parts)
-        return [pair for part in found for pair in zip(part.options.ravel(), part.off.ravel(), strict=True)]
-
-    @property
     def numbers(self) -> Spread:
-        """The numbers in it, texts left out."""
-        parts = [(shown[0], off) for shown, off in self.elements if not isinstance(shown[0], str)]
-        return Spread([value for value, _ in parts], [off for _, off in parts])
+        """The numbers in it, one after the other, texts left out."""
+        kept = [_numbers_only(part) if isinstance(part, Choice) else part for part in self.parts]
+        arrays = ([part.value.ravel() for part in kept], [part.off.ravel() for part in kept])
+        return Spread(*(np.concatenate([[], *found]) for found in arrays))
 
 
 def reading(value) -> Reading:
@@ -163,8 +158,6 @@ def spread(value) -> Spread:
     value = reading(value)
     if isinstance(value, Spread):
         return value
-    if isinstance(value, Truth):
-        return Spread(value.value)
     found = _each(lambda shown: [x for x in shown if not isinstance(x, str)], value.options)
     first = _each(lambda shown: np.nan if isinstance(shown[0], str) else shown[0], value.options)
     wide = _each(lambda numbers: max(numbers, default=0.0) - min(numbers, default=0.0), found)
@@ -174,6 +167,12 @@ def spread(value) -> Spread:
 def _choice(value) -> Choice:
     value = reading(value)
     return value if isinstance(value, Choice) else Choice(_each(lambda x: (float(x),), value.value), value.off)
+
+
+def _numbers_only(value: Choice) -> Spread:
+    """The elements that are numbers, or errors, here."""
+    kept = np.array([not isinstance(shown[0], str) for shown in value.options.ravel()], dtype=bool)
+    return spread(Choice(value.options.ravel()[kept], value.off.ravel()[kept]))
 
 
 def _truth(value) -> Truth:
@@ -332,7 +331,8 @@ def _written(value) -> str | None:
 def _counted(area: Range, word) -> Spread:
     """How often a text stands there; off by as many cells as may show it or not."""
     (word,) = reading(word).options[()]
-    found = [[shown_one == word for shown_one in shown] for shown, _ in area.elements]
+    cells = [shown for part in area.parts if isinstance(part, Choice) for shown in part.options.ravel()]
+    found = [[one == word for one in shown] for shown in cells]
     return Spread(sum(shown[0] for shown in found), sum(len(set(shown)) > 1 for shown in found))
 
 

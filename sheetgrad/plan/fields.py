@@ -16,7 +16,7 @@ from sheetgrad.lines.spreads import Choice, Spread
 from sheetgrad.lines.typed import Range
 from sheetgrad.plan.blocks import Block, Sheet
 from sheetgrad.plan.passes import FIRST_LINE, Passes
-from sheetgrad.tables import ALL, Field, Table
+from sheetgrad.tables.table import ALL, Field, Table
 
 Found = Mapping[str, Spread | Choice]
 BookOf = Callable[[int], Book]
@@ -45,10 +45,10 @@ class Lines:
         self.passes.sheet.label(*self.passes.cell(1, 0), "as it is", "number_muted")
         self.passes.headings()
 
-    def fixed(self, name: str, values: Sequence[object], form: str = "") -> None:
+    def fixed(self, name: str, values: Sequence[object]) -> None:
         """What the sheet itself puts into a field."""
         field = self.table.fields[name]
-        self.passes.fixed(FIRST_LINE, self.at[name], values, field.style, form or field.format)
+        self.passes.fixed(FIRST_LINE, self.at[name], values, field.style, field.format)
 
     def area(self, name: str) -> Area:
         """The cells of a field in all lines."""

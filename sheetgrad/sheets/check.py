@@ -20,7 +20,7 @@ from sheetgrad.plan.drawing import Drawing, formula_blocks
 from sheetgrad.plan.fields import Lines, cells_of, single
 from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
 from sheetgrad.sheets.nudge import in_block
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = "Check"
 TOP = 6

@@ -17,7 +17,7 @@ from sheetgrad.lines.typed import Range, Typed
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import GRADIENTS, Drawing, Drawn, blank_blocks, formula_blocks, input_blocks
 from sheetgrad.plan.equations import FIRST_COLUMN
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = GRADIENTS
 TABLE = table("waiting")

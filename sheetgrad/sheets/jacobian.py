@@ -33,7 +33,7 @@ from sheetgrad.plan.extents import placed
 from sheetgrad.plan.fields import cells_of, largest, single
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
 from sheetgrad.sheets.nudge import H
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = "Jacobian"
 FIRST_COLUMN = 2

@@ -21,7 +21,7 @@ from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanE
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, cells_of, single
 from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = "Nudge"
 H, SCHEME = "nudge.step", "nudge.scheme"

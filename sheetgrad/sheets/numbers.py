@@ -17,7 +17,7 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import cells_of, column
 from sheetgrad.plan.passes import pass_cells
 from sheetgrad.sheets.nudge import in_block
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = "Numbers"
 TABLE = table("numbers")

@@ -25,7 +25,7 @@ from sheetgrad.plan.drawing import Drawing, formula_blocks
 from sheetgrad.plan.extents import extent, panels, placed
 from sheetgrad.plan.fields import cells_of, largest, panel, single
 from sheetgrad.sheets import numbers
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 NAME = "Ripple"
 PICKED, NUDGE = "laboratory.ripple", "laboratory.nudge"

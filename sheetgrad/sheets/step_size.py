@@ -17,7 +17,7 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
 from sheetgrad.sheets import numbers
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 from sheetgrad.workbook.style import GRADIENT_INK, NUDGE_INK, WRONG_INK
 
 NAME = "Step size"

@@ -17,7 +17,7 @@ from sheetgrad.lines.spreads import Spread
 from sheetgrad.plan.blocks import PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import column, largest
-from sheetgrad.tables import Field, table
+from sheetgrad.tables.table import Field, table
 
 NAME = "Steps"
 STEP = "steps.step"

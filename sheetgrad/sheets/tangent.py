@@ -14,7 +14,7 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, pass_cells, run_nudged
 from sheetgrad.sheets import nudge, numbers
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 from sheetgrad.workbook.style import GRADIENT_INK, INK, NUDGE_INK
 
 NAME = "Tangent"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sheetgrad.tables import table
+from sheetgrad.tables.table import table
 
 AGREEMENT = table("agreement")
 AGREE, KINK, DISAGREE = (str(AGREEMENT.constants[word]) for word in ("agrees", "kinked", "disagrees"))
