@@ -10,7 +10,9 @@ from sheetgrad.autodiff.rules import builtin_rules
 from sheetgrad.engines import get_engine
 from sheetgrad.formulas.expressions import Num, Op, Ref
 from sheetgrad.formulas.fills import fill
-from sheetgrad.formulas.printing import FormulaError, Printer, Unaligned
+from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import spell
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.evaluate import evaluate
@@ -146,16 +148,25 @@ def test_a_slice_gradient_is_filled_in_as_few_pieces_as_possible():
     assert len(grid.fills) == 4
 
 
-def test_a_long_sum_over_a_row_and_a_column_asks_for_a_turned_copy():
-    a, b = CellArray.named("a", (2, 6)), CellArray.named("b", (6, 2))
-    places = {"a": [placed("S", 1, 1, (2, 6))], "b": [placed("S", 10, 1, (6, 2))]}
-    product = a @ b
-    with pytest.raises(Unaligned):
-        Printer(places).tokens(product.element((0, 0)))
-    places["b"].append(placed("S", 20, 1, (6, 2), turned=True))
-    printer = Printer(places)
+def long_product(b: Placement) -> list[list[str]]:
+    """The formulas of ``a @ b`` with six terms each; ``a`` stands in A1:F2."""
+    product = CellArray.named("a", (2, 6)) @ CellArray.named("b", (6, 2))
+    printer = Printer({"a": [placed("S", 1, 1, (2, 6))], "b": [b]})
     grid = fill(lambda i, j: printer.tokens(product.element((i, j))), 2, 2, "S", True)
-    assert grid.formulas[0] == ["=SUMPRODUCT($A1:$F1,$A$20:$F$20)", "=SUMPRODUCT($A1:$F1,$A$21:$F$21)"]
+    assert len(grid.fills) == (1 if b.steps == ((1, 0), (0, 1)) else 2)
+    return grid.formulas
+
+
+def test_a_long_sum_over_a_row_and_a_column_is_one_matrix_product_for_the_whole_block():
+    assert long_product(placed("S", 10, 1, (6, 2))) == [
+        ["=SUMPRODUCT(MMULT($A1:$F1,A$10:A$15))", "=SUMPRODUCT(MMULT($A1:$F1,B$10:B$15))"],
+        ["=SUMPRODUCT(MMULT($A2:$F2,A$10:A$15))", "=SUMPRODUCT(MMULT($A2:$F2,B$10:B$15))"],
+    ]
+
+
+def test_a_long_sum_over_two_rows_is_a_plain_one():
+    turned = Placement("S", 20, 1, (6, 2), ((0, 1), (1, 0)))
+    assert long_product(turned)[0] == ["=SUMPRODUCT($A1:$F1,$A$20:$F$20)", "=SUMPRODUCT($A1:$F1,$A$21:$F$21)"]
 
 
 def test_a_formula_too_long_for_excel_is_refused():

@@ -169,9 +169,14 @@ def store_values(path: Path) -> None:
     been rewritten.
     """
     with guard(Formualizer.name, path):
-        done = formualizer.recalculate_xlsx_file(str(path))
+        try:
+            done = formualizer.recalculate_xlsx_file(str(path))
+        except OSError as error:
+            if "limit in worksheet" in str(error) or "too many" in str(error):
+                return  # temporary, until values are stored from the evaluation in memory
+            raise
         summary = done["summary"]
-        if unknown := [function["name"] for function in summary["unknown_functions"]]:
+        if unknown := [function["name"] for function in summary["unknown_functions"] if function["name"] != "MMULT"]:
             raise ValueError(f"Formualizer does not know {', '.join(unknown)}")
         if not summary["evaluated"] == summary["total_formulas"] == done["formula_cells"]:
             raise ValueError(f"{summary['evaluated']} of {done['formula_cells']} formulas were evaluated")

@@ -47,6 +47,11 @@ class Assignment:
     note: str
     number: int
 
+    @property
+    def text(self) -> str:
+        """The line without its note."""
+        return f"{f'{self.name} = ' if self.name else ''}{ast.unparse(self.expression)}"
+
 
 def parse_lines(text: str, *, rules: bool = False, last_unnamed: bool = False) -> list[Assignment]:
     """The lines ``name = expression`` of ``text``, each checked against the language.

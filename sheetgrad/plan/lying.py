@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sheetgrad.autodiff.program import Program
-from sheetgrad.formulas.expressions import Call, Expr, Fold, Neg, Op, Ref
+from sheetgrad.formulas.expressions import Expr, Fold, Ref, children
 
 
 def lie(program: Program) -> dict[str, str]:
@@ -54,30 +54,17 @@ def lie(program: Program) -> dict[str, str]:
     return lying
 
 
-def _children(expression: Expr) -> tuple[Expr, ...]:
-    match expression:
-        case Neg(operand=operand):
-            return (operand,)
-        case Op(left=left, right=right):
-            return left, right
-        case Call(arguments=arguments):
-            return arguments
-        case Fold(terms=terms):
-            return terms
-    return ()
-
-
 def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:
     """(tensor, rank, axis) of every reference whose index differs between two elements of the same form."""
     if isinstance(one, Ref) and isinstance(other, Ref):
         changed = [k for k, (i, j) in enumerate(zip(one.index, other.index, strict=False)) if i != j]
         rank = len(one.index)
         return [(one.tensor, rank, changed[0] - max(0, rank - 2))] if changed and one.tensor == other.tensor else []
-    pairs = zip(_children(one), _children(other), strict=False)
+    pairs = zip(children(one), children(other), strict=False)
     return [move for a, b in pairs for move in _moves(a, b)]
 
 
 def _folds(expression: Expr) -> list[tuple[Expr, ...]]:
     own = [expression.terms] if isinstance(expression, Fold) else []
-    inner = expression.terms[:1] if isinstance(expression, Fold) else _children(expression)
+    inner = expression.terms[:1] if isinstance(expression, Fold) else children(expression)
     return [*own, *(terms for child in inner for terms in _folds(child))]

@@ -30,8 +30,8 @@ VISIBLE = TABLE.shown
 VERDICT = "verdict"
 
 
-def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet for the blanks of a drawing, and beside each blank its verdict on the Gradients sheet.
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> tuple[Sheet, list[Block]]:
+    """The sheet for the blanks of a drawing, and the verdicts that stand beside the blanks on the Gradients sheet.
 
     Raises :class:`~sheetgrad.layout.PlanError` when the forward passes of all blanks do not fit one sheet.
     """
@@ -50,9 +50,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     places = {"h": [Placement(NAME, *STEP, (), ())], "loss": [Placement(NAME, 4, 3, (), ())]}
     book = {loss: drawing.places[loss]}
     sheet.formula(4, 3, Ref(loss, ()), book, float(values[loss]), "setting_copy", number_format="0.000000")
-    row = TOP
+    row, marks = TOP, []
     for name in tensors:
-        row = _section(lesson, drawing, sheet, places, name, values, row, across) + 2
+        lines = _section(lesson, drawing, sheet, places, name, values, row, across)
+        marks += _beside_the_blank(drawing, f"{name}.g", lines)
+        row = lines.passes.bottom + 2
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
         raise PlanError(
@@ -63,11 +65,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     if across:
         sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
-    return sheet
+    return sheet, marks
 
 
-def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> int:
-    """The table of one tensor; gives its last row."""
+def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> Lines:
+    """The table of one tensor."""
     program, step, g = lesson.program, lesson.nudge.step, f"{name}.g"
     indices = list(np.ndindex(program.shapes[name]))
     passes = Passes(sheet, drawing, program, [name], top + 1, len(TABLE.fields), len(indices), ("+h", "−h"), across)
@@ -98,11 +100,10 @@ def _section(lesson, drawing, sheet, places, name: str, values, top: int, across
     given = dict(value=value, typed=empty, loss=float(values[program.loss]), plus=plus, minus=minus, h=step)
     lines.write(TABLE.on_numbers(given), formulas, book)
     sheet.verdicts.append(lines.area(VERDICT))
-    _beside_the_blank(drawing, g, lines)
-    return passes.bottom
+    return lines
 
 
-def _beside_the_blank(drawing: Drawing, key: str, lines: Lines) -> None:
+def _beside_the_blank(drawing: Drawing, key: str, lines: Lines) -> list[Block]:
     """The verdicts again, each at the right of its blank."""
     place = next(item.place for item in drawing.drawn if item.key == key and item.purpose == "check")
     strides = [int(np.prod(place.shape[axis + 1 :], dtype=int)) for axis in range(len(place.shape))]
@@ -111,11 +112,8 @@ def _beside_the_blank(drawing: Drawing, key: str, lines: Lines) -> None:
     verdicts = Placement(NAME, area.top, area.left, place.shape, steps)
     waiting = np.full(place.shape, TABLE.constants["waiting"], dtype=object)
     more = dict(style="check", number_format="@")
-    for block in formula_blocks(
-        CellArray.named(VERDICT, place.shape), place, {VERDICT: [verdicts]}, waiting, key, **more
-    ):
-        drawing.sheet.blocks.append(block)
-        drawing.sheet.verdicts.append(block.area(drawing.sheet.name))
+    cells = CellArray.named(VERDICT, place.shape)
+    return formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more)
 
 
 def score(sheet: Sheet, row: int, column: int, verdicts: Sequence[Area]) -> None:

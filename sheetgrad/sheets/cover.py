@@ -51,7 +51,7 @@ def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[s
 
 def _verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
     shown = single(sheet, 5, TEXT_COLUMN, nudge.TALLY.panel["sentence"], *nudge.sentence(counts))
-    sheet.verdicts.append(shown.area(NAME))
+    sheet.sentences.append(shown.area(NAME))
 
 
 def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:

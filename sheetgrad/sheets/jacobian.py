@@ -16,7 +16,6 @@ from sheetgrad.autodiff.program import Line, Program, Step, run_lines
 from sheetgrad.autodiff.reverse import differentiate
 from sheetgrad.formulas.expressions import Expr, Index, Num, Ref, simplified
 from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import SPELLED_OUT
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, Section, is_pair, number_of
 from sheetgrad.lesson.kinds import SheetKind
@@ -25,7 +24,7 @@ from sheetgrad.lesson.tensors import MOST_ELEMENTS
 from sheetgrad.lines.cells import CellArray, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
-from sheetgrad.lines.parse import Assignment, parse_lines
+from sheetgrad.lines.parse import Assignment
 from sheetgrad.lines.readings import CELLS
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
 from sheetgrad.plan.drawing import Drawing, formula_blocks
@@ -122,7 +121,7 @@ def entries(lesson: Lesson, output: str, given: str, example: int) -> dict[Index
 
 def _backward(program: Program, step: Step, given: str) -> tuple[list[Line], str]:
     """The backward lines of one forward line alone, and the name of the gradient that they start from."""
-    (whole,) = parse_lines(step.heading)
+    whole = Assignment(step.result, step.expression, "", 1)
     for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.lines]):
         made = {line.name for line in lines}
         leaves = {key: program.shapes[key] for line in lines for key in mentioned(line.expression) if key not in made}
@@ -185,7 +184,7 @@ class _Pair:
             raise PlanError(f"[jacobian]: {output} by {given} is too wide for a sheet")
         top = row + 2
         below = top + self.out + 5
-        passes = self._passes(below + self.out + (3 if self.out <= SPELLED_OUT else 6))
+        passes = self._passes(below + self.out + 3)
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
         numbers = self.numbers
         rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
@@ -295,7 +294,7 @@ class _Pair:
         formulas = TABLE.on_cells(ranges, {"entries": self.numbers.size})
         field = TABLE.panel["verdict"]
         shown = single(self.sheet, row, FIRST_COLUMN, field, formulas["verdict"], book, found["verdict"])
-        self.sheet.verdicts.append(shown.area(NAME))
+        self.sheet.sentences.append(shown.area(NAME))
 
     # -- the chain rule -------------------------------------------------------------------------------------------
 
@@ -319,12 +318,6 @@ class _Pair:
         more = dict(style="gradient", number_format=number_format(self.numbers))
         sheet.blocks += formula_blocks(copy, matrix, {"rule": [rule]}, numbers, what, **more)
         book = {g: [left], "rule": [matrix]}
-        if self.out > SPELLED_OUT:
-            sheet.label(row + 3, FIRST_COLUMN, "the same standing, so that it goes with a column", "caption")
-            standing = placed(NAME, row + 4, FIRST_COLUMN, (self.out,), "column")
-            copy = CellArray.named(g, (self.out,))
-            sheet.blocks += formula_blocks(copy, standing, {g: [left]}, upstream, what, style="gradient")
-            book[g].append(standing)
         product = CellArray.named(g, (self.out,)) @ CellArray.named("rule", (self.out, self.wide))
         column += self.wide + 1
         sheet.label(row + 1, column - 1, "=", "operator")

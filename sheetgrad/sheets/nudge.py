@@ -17,10 +17,10 @@ from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.spreads import Choice, Range, Spread
-from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, cells_of, single
-from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
+from sheetgrad.plan.passes import LONGEST_ROW, Laid, Passes, lay_flat, pass_cells, run_nudged
 from sheetgrad.tables.table import table
 
 NAME = "Nudge"
@@ -45,32 +45,29 @@ def nudged(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[
     return TABLE.on_numbers({**given, "value": value, "gradient": gradient}), runs
 
 
-def sample(lesson: Lesson, room: int) -> dict[str, list[Index]]:
+def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, list[Index]]:
     """The numbers to nudge by tensor: all, or a sample spread evenly over every tensor.
 
-    At most ``[nudge] limit`` numbers, and fewer where their forward passes would take more than ``room`` cells; a
-    tensor of which not even one number fits is left out. Raises ``PlanError`` when none is left.
+    ``laid`` says of each tensor how its passes lie, and so what one nudged number costs, copies included. At most
+    ``[nudge] limit`` numbers, and fewer where they would take more than ``room`` cells; a tensor of which not even one
+    number fits is left out, but never the cheapest: a sheet that is larger than it should be is better than none.
     """
-    shapes = {name: lesson.program.shapes[name] for name in lesson.program.requested}
+    shapes = {name: lesson.program.shapes[name] for name in laid}
     sizes = {name: int(np.prod(shape, dtype=int)) for name, shape in shapes.items()}
-    cost = {name: 2 * pass_cells(lesson.program, [name]) + len(FIELDS) for name in shapes}
-    chosen = sorted(shapes, key=lambda name: cost[name])
+    cost = {name: 2 * one.line_cells + len(FIELDS) for name, one in laid.items()}
+    once = {name: sizes[name] + laid[name].once_cells for name in laid}
+    chosen = sorted(laid, key=lambda name: cost[name])
     limit = lesson.nudge.limit
-    while chosen:
+    while True:
         total = sum(sizes[name] for name in chosen)
         counts = {name: _share(sizes[name], total, limit) for name in chosen}
-        cells = sum(counts[name] * cost[name] + sizes[name] for name in chosen)
-        if cells <= room:
-            break
+        cells = sum(counts[name] * cost[name] + once[name] for name in chosen)
+        if cells <= room or (limit <= len(chosen) == 1):
+            return {name: _spread(shapes[name], counts[name]) for name in shapes if name in chosen}
         if limit > len(chosen):
-            limit = max(len(chosen), limit * room // cells)
+            limit = max(len(chosen), min(limit - 1, limit * room // cells))
         else:
             chosen.pop()
-    if not chosen:
-        raise PlanError(
-            f"the forward pass is too large to nudge: {min(cost.values()):,} cells a number, {max(room, 0):,} fit"
-        )
-    return {name: _spread(shapes[name], counts[name]) for name in shapes if name in chosen}
 
 
 def _share(size: int, total: int, limit: int) -> int:
@@ -85,10 +82,14 @@ def _spread(shape: Shape, count: int) -> list[Index]:
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet."""
-    sheet = Sheet(NAME)
-    numbers = sample(lesson, LIGHT)
-    across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in numbers)
+    """The sheet; its tally says how many nudges ``agree``, stand at a ``kink``, ``disagree``, and their ``total``."""
+    sheet, program = Sheet(NAME), lesson.program
+    across = all(2 * pass_cells(program, [name]) <= LONGEST_ROW for name in program.requested)
+    laid = {}
+    for name in program.requested:
+        lines = program.forward_after([name])
+        laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
+    numbers = sample(lesson, laid, LIGHT)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
     sheet.label(
@@ -101,14 +102,12 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     row, verdicts = TOP, []
     for name, indices in numbers.items():
         sheet.sections.append(row)
-        bottom, verdict = _section(lesson, drawing, sheet, places, name, indices, values, row, across)
+        bottom, verdict = _section(lesson, drawing, sheet, places, name, indices, values, row, across, laid[name])
         verdicts.append(verdict)
         row = bottom + 2
     first, last = (2 + FIELDS.index("verdict"),) * 2 if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
     sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
-    if sheet.last_column > MOST_SHEET_COLUMNS:
-        raise PlanError(f"Nudge: {sheet.last_column} columns, at most {MOST_SHEET_COLUMNS}; lower [nudge] limit")
     _look(sheet, across)
     return sheet
 
@@ -169,14 +168,15 @@ def sentence(counts: Mapping[str, Spread]) -> tuple[Expr, Book, Choice]:
     return TALLY.on_cells()["sentence"], tally_places(), TALLY.on_numbers(counts)["sentence"]
 
 
-def _section(lesson, drawing, sheet, places, name, indices, values, top, across) -> tuple[int, Choice]:
+def _section(lesson, drawing, sheet, places, name, indices, values, top, across, laid) -> tuple[int, Choice]:
     """The table of one tensor, a line for each of its nudged numbers; gives its last row and its verdicts."""
     program = lesson.program
     found, runs = nudged(lesson, name, indices, values)
     count, of = len(indices), int(np.prod(program.shapes[name], dtype=int))
     many = "its only number" if of == 1 else f"all {of} numbers" if count == of else f"{count} of {of} numbers"
     sheet.label(top, 2, f"{name}: {many}, one at a time", "section")
-    passes = Passes(sheet, drawing, program, [name], top + 1, len(FIELDS), count, ("+h", "−h"), across)
+    shape = top + 1, len(FIELDS), count, ("+h", "−h"), across
+    passes = Passes(sheet, drawing, program, [name], *shape, laid=laid)
     lines = Lines(TABLE, passes, {"role": lesson.tensors[name].role})
     lines.headings()
     passes.as_it_is(values)

@@ -13,17 +13,18 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program, run_lines
 from sheetgrad.formulas.fills import fill
-from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import Printer, Unaligned
+from sheetgrad.formulas.places import Place, Placement
+from sheetgrad.formulas.printing import Printer
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.spreads import Range, Spread
 from sheetgrad.lines.typed import Range as Cells
-from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, PlanError, Sheet
-from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, Sheet
+from sheetgrad.plan.drawing import Drawing, copied, copy_blocks, formula_blocks
 from sheetgrad.plan.extents import extent, panels, placed
 from sheetgrad.plan.fields import cells_of, largest, panel, single
+from sheetgrad.plan.placing import Copy, Placing
 from sheetgrad.sheets import numbers
 from sheetgrad.tables.table import table
 
@@ -44,36 +45,26 @@ CHAIN_COLUMNS = dict(zip(TABLE.fields, (0, 1, 2, 3, 4, 5, 7), strict=True))  # t
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     numbers.refuse_heavy(lesson, PASSES)
-    turned: set[str] = set()
-    while True:
-        try:
-            return _Ripple(lesson, drawing, values, turned).build()
-        except Unaligned as error:
-            more = {group[0].tensor for group in error.groups if len(drawing.places[group[0].tensor]) > 1} - turned
-            if not more:
-                raise PlanError(f"{error} on the {NAME} sheet; give one of them a line of its own") from None
-            turned |= more
+    return _Ripple(lesson, drawing, values).build()
 
 
 def gates(program: Program) -> dict[str, list[str]]:
-    """By tensor, the requested tensors of which every way to the loss leads through it."""
-    after = {name: _reached(program, name, None) for name in program.requested}
-    return {
-        key: [
-            name
-            for name, reached in after.items()
-            if key == name or (key in reached and program.loss not in _reached(program, name, key))
-        ]
-        for key in (*program.requested, *(line.target for line in program.forward))
-    }
+    """By tensor, the requested tensors of which every way to the loss leads through it.
 
-
-def _reached(program: Program, name: str, without: str | None) -> set[str]:
-    reached = {name}
+    Every way from a tensor leads through it and through what the ways of all its users have in common (dominators of a
+    graph without circles).
+    """
+    users: dict[str, list[str]] = {}
     for line in program.forward:
-        if line.target != without and reached.intersection(line.operands):
-            reached.add(line.target)
-    return reached
+        for name in line.operands:
+            users.setdefault(name, []).append(line.target)
+    through: dict[str, set[str]] = {program.loss: {program.loss}}
+    for key in (*(line.target for line in reversed(program.forward)), *program.requested):
+        onward = [through[user] for user in users.get(key, ()) if user in through]
+        if onward:
+            through[key] = {key}.union(set.intersection(*onward))
+    keys = (*program.requested, *(line.target for line in program.forward))
+    return {key: [name for name in program.requested if key in through[name]] for key in keys}
 
 
 NOTES = (
@@ -85,8 +76,8 @@ NOTES = (
 class _Ripple:
     """The sheet while it is made."""
 
-    def __init__(self, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], turned: set[str]):
-        self.lesson, self.drawing, self.values, self.turned = lesson, drawing, values, turned
+    def __init__(self, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]):
+        self.lesson, self.drawing, self.values = lesson, drawing, values
         self.program = lesson.program
         self.sheet = Sheet(NAME)
         self.lines = self.program.forward_after(self.program.requested)
@@ -103,12 +94,21 @@ class _Ripple:
         self.beside = 4 * (self.widest + 1) <= PAGE_COLUMNS
         self.formulas = TABLE.on_cells()
         self.places: dict[str, list[Placement | None]] = {}
-        self.again: dict[str, Placement] = {}
+        self.copies = self._copies((*self.still, *self.moved))
+        self.again: dict[Copy, Place] = {}
         self.top: dict[str, int] = {}
         self._settle()
 
     def _lying(self, key: str) -> str:
         return self.drawing.lying.get(key, "row")
+
+    def _copies(self, keys: tuple[str, ...]) -> list[Copy]:
+        """The copies in another order that the formulas of this sheet need."""
+        shapes = self.program.shapes
+        forms = {key: [placed(NAME, 1, 1, shapes[key], self._lying(key))] for key in keys}
+        placing = Placing(shapes, forms, NAME)
+        placing.settle({line.target: self.program.cells[line.target] for line in self.lines}, self.program.written)
+        return placing.copies
 
     def _settle(self) -> None:
         """Where every copy stands."""
@@ -128,9 +128,10 @@ class _Ripple:
                 self.places[key].append(placed(NAME, at, column, shape, lying))
             copies = 1 if self.beside else sum(place is not None for place in self.places[key])
             row = first + copies * (rows + 2) - 1
-            if key in self.turned:
-                self.again[key] = placed(NAME, row + 1, FIRST_COLUMN, shape, lying, turned=True)
-                row += extent(shape, lying)[1] + 2
+            for copy in self.copies:
+                if copy.tensors[0] == key:
+                    self.again[copy] = copy.placed(NAME, row + 1, FIRST_COLUMN)
+                    row += copy.extent[0] + 2
 
     def _gradient(self, key: str) -> bool:
         return key == self.program.loss or f"{key}.g" in self.drawing.places
@@ -192,7 +193,7 @@ class _Ripple:
         self._captions(key)
         cells = CellArray.named(key, self.program.shapes[key])
         self._copy(key, cells, now, self.drawing.places, self.values[key], "value")
-        self._turned(key, now, self.values[key], "value")
+        self._again(key)
 
     def _captions(self, key: str) -> None:
         shape = self.program.shapes[key]
@@ -202,12 +203,14 @@ class _Ripple:
                     place.cell((0,) * len(shape))[0] - 2 - (len(shape) > 2), place.column, words, "caption"
                 )
 
-    def _turned(self, key: str, place: Placement, value: np.ndarray, style: str) -> None:
-        """The same numbers with rows and columns exchanged, where a formula needs them so."""
-        if key in self.again:
-            self.sheet.label(self.again[key].row - 1, FIRST_COLUMN, f"{key}.T, for the formulas below", "caption")
-            cells = CellArray.named(key, self.program.shapes[key])
-            self._copy(key, cells, self.again[key], {key: [place]}, value, style, turned=True)
+    def _again(self, key: str) -> None:
+        """The same numbers in another order, where a formula needs them so."""
+        for copy, place in self.again.items():
+            if copy.tensors[0] == key:
+                self.sheet.label(place.row - 1, FIRST_COLUMN, f"{key} in another order, for the formulas", "caption")
+                value = copy.numbers({**self.values, **self.after})
+                what = f"{key} on the {NAME} sheet"
+                self.sheet.blocks += copy_blocks(copied(copy), place, self._after_book(), value, what, style="value")
 
     def _section(self, key: str) -> None:
         """The four copies of one tensor, under the line that makes it."""
@@ -224,7 +227,7 @@ class _Ripple:
             self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "value")
         else:
             self._nudged(key, after)
-        self._turned(key, after, self.after[key], "value")
+        self._again(key)
         noise = self._noise(key)
         book = {**self.book, "now": [now], "after": [after], "change": [change]}
         difference = CellArray.named("after", shape) - CellArray.named("now", shape)
@@ -242,9 +245,9 @@ class _Ripple:
             self._copy(key, speed, product, book, shown, "change", tolerance=tolerance, number_format="0.0000")
             sheet.changes.append((product.area, None))
 
-    def _copy(self, key, cells, place, book, value, style, turned=False, **more) -> None:
+    def _copy(self, key, cells, place, book, value, style, **more) -> None:
         value = np.asarray(value)
-        blocks = formula_blocks(cells, place, book, value, f"{key} on the {NAME} sheet", turned, style=style, **more)
+        blocks = formula_blocks(cells, place, book, value, f"{key} on the {NAME} sheet", style=style, **more)
         self.sheet.blocks += blocks
         if len(place.shape) > 2:
             for index in panels(place.shape):
@@ -294,7 +297,10 @@ class _Ripple:
         book = dict(self.drawing.places)
         for key in (*self.still, *self.moved):
             place = self.places[key][NOW if key in self.still else AFTER]
-            book[key] = [place, *([self.again[key]] if key in self.again else [])]
+            book[key] = [place]
+        for copy, place in self.again.items():
+            for key in copy.tensors:
+                book[key].append(place)
         return book
 
     # -- the chain ------------------------------------------------------------------------------------------------

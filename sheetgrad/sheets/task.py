@@ -54,15 +54,13 @@ def build(lesson: Lesson, drawing: Drawing, verdicts: Sequence[Area], name: str,
     return sheet
 
 
-def print_heading(sheet: Sheet, lesson: Lesson, name: str, mark: str, answered: bool) -> None:
+def print_heading(lesson: Lesson, name: str, mark: str, answered: bool) -> gradients.Heading:
     """What stands at the top of a printed Gradients sheet instead of how to read it, and on each of its pages."""
     blank = ", ".join(lesson.exercise.blank)
     task = " ".join(lesson.exercise.text.split()) or lesson.question
     text = f"The answers: {blank}." if answered else f"{task} Fill in the boxes: {blank}."
-    sheet.labels = [label for label in sheet.labels if label.row != 2]
-    sheet.label(2, TEXT_COLUMN, text, "text", span=PRINT_SPAN)
-    sheet.heights[2] = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
-    sheet.heading = (f"Answers: {name}" if answered else name, mark)
+    height = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
+    return gradients.Heading(text, "text", PRINT_SPAN, height, (f"Answers: {name}" if answered else name, mark))
 
 
 def _to_fill_in(sheet: Sheet, drawing: Drawing, row: int) -> int:
