@@ -161,7 +161,12 @@ def filled(chance):
     return {"needed": Range(cells), "number": number(chance), "every": float(cells.size)}
 
 
+def shifted(chance):
+    return {"start": number(chance), "label": "w[1]", "number": str(chance.choice(["w[1]", "w[2]"])), "amount": 1e-4}
+
+
 SCENES = {
+    "passes": shifted,
     "agreement": agreement,
     "picked": listed,
     "numbers": in_blocks,
