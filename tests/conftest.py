@@ -2,8 +2,10 @@
 
 import shutil
 import tomllib
+from collections.abc import Iterator
 
 import pytest
+from openpyxl import Workbook
 
 from sheetgrad import Lesson, build
 
@@ -36,6 +38,13 @@ values = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
 def lesson_of(text: str, name: str = "layer") -> Lesson:
     """The lesson of a template given as text."""
     return Lesson.from_table(tomllib.loads(text), name, f"{name}.toml")
+
+
+def formula_cells(book: Workbook) -> Iterator[tuple[str, str]]:
+    """Every formula cell of a workbook, as openpyxl reads it: (sheet, cell)."""
+    for sheet in book.worksheets:
+        for row in sheet.iter_rows():
+            yield from ((sheet.title, cell.coordinate) for cell in row if cell.data_type == "f")
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from sheetgrad.classroom.give.roster import RosterError, Student, read_roster
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.classroom.give.workshop import Course, workshop
 from sheetgrad.classroom.mark import assign, grade, report
+from sheetgrad.classroom.mark.answers import Marked
 from sheetgrad.classroom.mark.journal import Journal
-from sheetgrad.classroom.mark.marking import Marked, mark_one
+from sheetgrad.classroom.mark.marking import mark_one
 from sheetgrad.classroom.mark.slips import HINTS
 from sheetgrad.engines import get_engine
 from sheetgrad.engines.libreoffice import XLSX, LibreOffice

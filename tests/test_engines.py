@@ -9,8 +9,8 @@ import pytest
 from openpyxl import Workbook
 
 from sheetgrad.engines import ENGINES, EngineError, ErrorValue, get_engine
-from sheetgrad.engines.formualizer import store_values
 from sheetgrad.engines.libreoffice import LibreOffice
+from sheetgrad.workbook.values import store_values
 
 STALE = 999.0
 
@@ -174,7 +174,7 @@ def test_an_unknown_engine_lists_the_known_ones():
 
 
 def test_an_engine_that_is_not_installed_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sheetgrad.engines.ironcalc", None)
+    monkeypatch.setitem(sys.modules, "ironcalc", None)
     with pytest.raises(EngineError, match=r"ironcalc is not installed: pip install 'sheetgrad\[ironcalc\]'"):
         get_engine("ironcalc")
     monkeypatch.setenv("PATH", "")

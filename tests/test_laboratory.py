@@ -15,7 +15,7 @@ from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge, ripple, step_size, tangent
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.verify import compare
-from sheetgrad.workbook.reading import open_workbook
+from sheetgrad.xlsx.contents import Contents
 
 STEP_SIZE = step_size.TABLE.constants
 NAMES = [path.stem for path in available()]
@@ -189,7 +189,7 @@ def test_a_rule_wrong_by_a_millionth_shows_on_the_sheet(tmp_path):
 
 def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(books):
     path = books / "step-size.xlsx"
-    lesson, book = Lesson.load("step-size"), open_workbook(path)
+    lesson, book = Lesson.load("step-size"), Contents(path.read_bytes())
     plan, found = make_plan(lesson), get_engine("formualizer").recalculate(path)
     sheet = plan.sheet("Step size")
     measured, _ = step_size.measure(lesson, lesson.program.run(lesson.values))

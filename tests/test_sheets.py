@@ -13,6 +13,7 @@ from sheetgrad.formulas.places import address
 from sheetgrad.lesson.sources import available
 from sheetgrad.listings import listing, program_text
 from sheetgrad.plan.blocks import PlanError
+from sheetgrad.plan.descent import needed_lines, run
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
@@ -170,7 +171,7 @@ def by_hand(lesson: Lesson) -> dict[str, np.ndarray]:
 def test_the_last_row_is_where_gradient_descent_on_numpy_ends(books, name):
     lesson = LESSONS[name]
     last = by_hand(lesson)
-    found = training.run(lesson, lesson.program.run(lesson.values), training.needed_lines(lesson))
+    found = run(lesson, lesson.program.run(lesson.values), needed_lines(lesson))
     for key in (*lesson.sections["training"].train, lesson.program.loss):
         np.testing.assert_allclose(found[key][-1], last[key], rtol=1e-12)
     shown = load_workbook(books / f"{name}.xlsx", data_only=True)["Training"]

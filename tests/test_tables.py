@@ -397,7 +397,9 @@ def test_verdicts_and_changes_take_the_colours_of_what_they_say(tmp_path):
     seen = set()
     for name, sentence in (("Nudge", False), ("Step size", False), ("Lesson", True)):
         rules = formats(path, name)
-        for area in plan.sheet(name).verdicts:
+        areas = plan.sheet(name).sentences if sentence else plan.sheet(name).verdicts
+        assert areas
+        for area in areas:
             for row in range(area.top, area.bottom + 1):
                 cell = address(row, area.left)
                 said = str(values[name][cell].value)

@@ -21,6 +21,7 @@ CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
 NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
 MOST_SHEET_ROWS = 1_048_576
+MOST_FORMULAS = 2_000_000  # of one sheet: about 2 GB while it is made; more would take the memory of a school computer
 
 
 class PlanError(SheetgradError, ValueError):

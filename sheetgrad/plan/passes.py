@@ -22,7 +22,15 @@ from sheetgrad.formulas.printing import Printer, Token
 from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Block, PlanError, Sheet, number_format
+from sheetgrad.plan.blocks import (
+    MOST_FORMULAS,
+    MOST_SHEET_COLUMNS,
+    MOST_SHEET_ROWS,
+    Block,
+    PlanError,
+    Sheet,
+    number_format,
+)
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.tables.table import table
@@ -163,6 +171,9 @@ class Passes:
             self.flat[copy] = at
             at += copy.size
         self.fields = at - (0 if self.flat else 1)
+        cells = self.count * len(self.titles) * self.laid.line_cells
+        if cells > MOST_FORMULAS:
+            raise PlanError(f"{self.sheet.name}: {cells:,} cells of passes, at most {MOST_FORMULAS:,}")
         _, last_column = self.cell(self.last_line, self.fields - 1)
         if last_column > MOST_SHEET_COLUMNS or self.bottom > MOST_SHEET_ROWS:
             raise PlanError(
@@ -290,19 +301,24 @@ class Passes:
             )
         self.compute(which, found)
 
-    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
-        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+    def compute(
+        self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0, and
+        ``spread`` how far off each number may be."""
         fields = self.passes[which]
         printer = lru_cache(None)(lambda line: Printer(self.book(fields, FIRST_LINE + line)))
         for line in self.lines:
             cells = self.program.cells[line.target]
-            self._computed(line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found)
+            self._computed(
+                line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found, spread
+            )
         for copy in self.laid.again:
             terms = copy.terms
             cells = CellArray((len(terms),), lambda index, terms=terms: terms[index[0]], uniform=False)
-            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found)
+            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found, spread)
 
-    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found) -> None:
+    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found, spread) -> None:
         """The formulas of a tensor, or of a copy, in every line."""
         own = part is self.laid.orders.get(key)
         elements = [term.index for term in part.terms] if own else list(np.ndindex(cells.shape))
@@ -320,7 +336,8 @@ class Passes:
             raise PlanError(f"{self.program.written(key)}: on the {self.sheet.name} sheet {error}") from None
         expected = _stacked(part, found)
         style = "pass_gradient" if key.partition(".")[2] else "pass"
-        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
+        tolerance = _stacked(part, spread) if spread else 0.0
+        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 
     def field(
         self,

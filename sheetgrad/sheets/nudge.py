@@ -7,6 +7,7 @@ the nudged tensor is computed again; everything else is read from the Gradients 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -57,17 +58,19 @@ def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, lis
     cost = {name: 2 * one.line_cells + len(FIELDS) for name, one in laid.items()}
     once = {name: sizes[name] + laid[name].once_cells for name in laid}
     chosen = sorted(laid, key=lambda name: cost[name])
-    limit = lesson.nudge.limit
-    while True:
-        total = sum(sizes[name] for name in chosen)
-        counts = {name: _share(sizes[name], total, limit) for name in chosen}
-        cells = sum(counts[name] * cost[name] + once[name] for name in chosen)
-        if cells <= room or (limit <= len(chosen) == 1):
-            return {name: _spread(shapes[name], counts[name]) for name in shapes if name in chosen}
-        if limit > len(chosen):
-            limit = max(len(chosen), min(limit - 1, limit * room // cells))
-        else:
-            chosen.pop()
+    while len(chosen) > 1 and sum(cost[name] + once[name] for name in chosen) > room:
+        chosen.pop()
+    total = sum(sizes[name] for name in chosen)
+
+    def counts(limit: int) -> dict[str, int]:
+        return {name: _share(sizes[name], total, limit) for name in chosen}
+
+    def cells(limit: int) -> int:
+        return sum(count * cost[name] + once[name] for name, count in counts(limit).items())
+
+    limits = range(1, lesson.nudge.limit + 1)
+    fits = counts(max(1, bisect_right(limits, room, key=cells)))
+    return {name: _spread(shapes[name], fits[name]) for name in shapes if name in chosen}
 
 
 def _share(size: int, total: int, limit: int) -> int:

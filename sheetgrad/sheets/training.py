@@ -13,30 +13,31 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sheetgrad.autodiff.program import Line, run_lines
 from sheetgrad.formulas.expressions import Ref
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import FormulaError, Printer, Token
+from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, NumberSetting, Section, names_of, number_of, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.lines.cells import CellArray, broadcast_to, truth_as_number
+from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
 from sheetgrad.lines.readings import NUMBERS
 from sheetgrad.lines.shapes import ShapeError
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, columns_for, number_format
+from sheetgrad.plan.descent import RATE_KEY, needed_lines, run, spread, state_key
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
 from sheetgrad.tables.updates import (
     KEYS,
     UPDATE_CELLS,
-    UPDATE_NUMBERS,
     Setting,
     Update,
     after,
     schedules,
+    update_cells,
     warmup_texts,
     with_own_optimizers,
 )
@@ -45,11 +46,11 @@ from sheetgrad.workbook.style import GRADIENT_INK
 NAME = "Training"
 MOST_STEPS = 200
 STEP, LOSS, RATE = range(3)  # the fields that come first; the learning rate only where it changes
-RATE_KEY = "training.lr"  # the learning rates by step, among what NumPy finds
 PANEL = 5  # the column of numbers
 LINES = 8  # the column of the update lines and the chart
 FIRST = 4  # the row of the first setting
 NOTE_HEIGHT, ROW_HEIGHT = 46, 15.0  # points
+LOSS_FORMAT = "[<10]0.000000;[<1000]0.000;0.00E+00"  # fits its column while a student makes the loss explode
 TRY = (
     "Try a learning rate ten times larger, then ten times smaller: too large and the loss jumps about or explodes, too "
     "small and hardly anything happens."
@@ -174,99 +175,6 @@ def _check_shapes(optimizer: Update, name: str, shape: tuple[int, ...]) -> None:
         raise LessonError(f"[optimizers.{optimizer.name}] {error}, for w = {name}") from None
 
 
-# -- the lines, on cells and on numbers -------------------------------------------------------------------------------
-
-
-def update_cells(optimizer: Update, shape: tuple[int, ...]) -> dict[str, CellArray]:
-    """An optimiser's lines read over cells, for a tensor of ``shape``: the new ``w`` and the new state.
-
-    They name the cells of the step before as the lines do, and what the step has made already as ``new m``.
-    """
-    kept = ("w", *optimizer.state)
-    arrays = {name: CellArray.named(name, shape) for name in (*kept, "g")}
-    arrays |= {name: CellArray.named(name, ()) for name in ("t", "lr", *(x.name for x in optimizer.settings))}
-
-    def stored(name: str, value: object) -> object:
-        return CellArray.named(f"new {name}", shape) if name in kept else value
-
-    made = after(optimizer.lines, arrays, UPDATE_CELLS, stored)
-    return {name: truth_as_number(broadcast_to(made[name], shape)) for name in kept}
-
-
-def needed_lines(lesson: Lesson) -> tuple[Line, ...]:
-    """The lines of a step: the forward pass and those backward lines that the trained numbers need."""
-    train = lesson.sections["training"].train
-    program, wanted, needed = lesson.program, {f"{name}.g" for name in train}, []
-    moved = {line.target for line in program.forward_after(train)}
-    for line in reversed(program.backward):
-        if line.target in wanted:
-            needed.append(line)
-            wanted.update(line.operands)
-    backward = [line for line in reversed(needed)]
-    forward = [line for line in program.forward if line.target in moved]
-    return (*forward, *backward)
-
-
-def state_key(state: str, name: str) -> str:
-    """``m of w``: what an optimiser keeps for a tensor."""
-    return f"{state} of {name}"
-
-
-def run(lesson: Lesson, values: Mapping[str, np.ndarray], lines: tuple[Line, ...]) -> dict[str, np.ndarray]:
-    """The same on NumPy: every tensor, gradient, state (``m of w``) and learning rate, a step along axis 0, the start
-    first.
-
-    What is not a finite number is NaN from there on, as an error is in a sheet.
-    """
-    training = lesson.sections["training"]
-    numbers = {name: np.float64(number) for name, number in training.numbers.items()}
-    now = dict(values)
-    state = {
-        state_key(one, name): np.zeros(values[name].shape)
-        for one in training.optimizer.state
-        for name in training.train
-    }
-    kept: dict[str, list] = {RATE_KEY: []}
-    for step in range(training.steps + 1):
-        if step:
-            numbers["t"] = np.float64(step)
-            rate = _finite(_rate(training, numbers))
-            kept[RATE_KEY].append(rate)
-            for name in training.train:
-                _move(training.optimizer, name, now, state, numbers | {"lr": rate})
-        now = run_lines(lines, now, lesson.rules)
-        for key in (*training.train, *(line.target for line in lines)):
-            kept.setdefault(key, []).append(now[key])
-        for key, value in state.items():
-            kept.setdefault(key, []).append(value)
-    return {key: np.array(runs) for key, runs in kept.items()}
-
-
-def _rate(training: Training, numbers: Mapping[str, np.float64]) -> np.float64:
-    """The learning rate of step ``t``; NaN for an optimiser that has none."""
-    start = numbers.get("lr", np.float64(np.nan))
-    if not training.scheduled:
-        return start
-    with np.errstate(all="ignore"):
-        return after(training.schedule.lines, {**numbers, "base_lr": start, "pi": math.pi}, UPDATE_NUMBERS)["lr"]
-
-
-def _move(optimizer: Update, name: str, now: dict, state: dict, numbers: Mapping[str, np.float64]) -> None:
-    """One step of a tensor: its new numbers in ``now``, its new state in ``state``."""
-    arrays = {one: state[state_key(one, name)] for one in optimizer.state}
-    arrays |= {**numbers, "w": now[name], "g": now[f"{name}.g"]}
-    with np.errstate(all="ignore"):
-        made = after(optimizer.lines, arrays, UPDATE_NUMBERS, lambda _, value: _finite(value))
-    shape = now[name].shape
-    now[name] = np.array(np.broadcast_to(_finite(made["w"]), shape), dtype=float)
-    for one in optimizer.state:
-        state[state_key(one, name)] = np.array(np.broadcast_to(_finite(made[one]), shape), dtype=float)
-
-
-def _finite(value: object) -> np.ndarray:
-    return np.where(np.isfinite(value), value, np.nan)[()]
-
-
 # -- the sheet --------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +197,7 @@ class _Training:
         self.passes = self._passes(drawing)
         self.places: dict[str, Placement] = {}  # of the settings
         self.found = run(lesson, values, self.passes.lines)
+        self.spread = spread(lesson, values, self.passes.lines, self.found)
 
     def _passes(self, drawing: Drawing) -> Passes:
         """What every step shows: the trained numbers, their gradients and state, and then the passes."""
@@ -300,6 +209,7 @@ class _Training:
         gradients = [f"{name}.g" for name in self.trained]
         keys = (*self.trained, *states, *(line.target for line in lines))
         self.across = sum(math.prod(program.shapes[key]) for key in keys) <= LONGEST_ROW
+        self.states = [*states]
         self.last_shown = [*gradients, *states][-1]  # what comes after it folds away
         fields, top = (3 if self.training.scheduled else 2), self._top()
         first = [*gradients, *states]
@@ -330,7 +240,7 @@ class _Training:
         passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, STEP, [float(k) for k in range(self.steps + 1)], "step", "0")
-        passes.compute(0, self.found)
+        passes.compute(0, self.found, self.spread)
         if self.training.scheduled:
             self._rates()
         for name in self.trained:
@@ -358,8 +268,8 @@ class _Training:
         for k, line in enumerate((FIRST_LINE, self.passes.last_line)):
             sheet.label(self.losses + k, 2, f"{loss} {ends[k]}", "setting_name")
             book, expected = {"loss": [self.passes.place(line, LOSS)]}, float(losses[-k])
-            form = "0.000000"
-            sheet.formula(self.losses + k, PANEL, Ref("loss", ()), book, expected, "loss", number_format=form)
+            more = dict(number_format=LOSS_FORMAT, tolerance=float(self.spread[loss][-k]))
+            sheet.formula(self.losses + k, PANEL, Ref("loss", ()), book, expected, "loss", **more)
         for k, text in enumerate(self.texts):
             sheet.label(self.notes + k, 2, text, "text", span=5)
             sheet.heights[self.notes + k] = NOTE_HEIGHT
@@ -374,7 +284,7 @@ class _Training:
         """The update lines, each with what it does, and below them the chart."""
         sheet, passes, loss = self.sheet, self.passes, self.program.loss
         texts = [line.text for line in self.shown]
-        notes = LINES + max(columns_for(text + " " * (len(text) // 8)) for text in texts)  # set in larger type
+        notes = LINES + max(columns_for(text + " " * (len(text) // 6)) for text in texts)  # set in larger type
         for k, (text, line) in enumerate(zip(texts, self.shown, strict=True)):
             sheet.label(FIRST + k, LINES, text, "code")
             if line.note:
@@ -389,12 +299,11 @@ class _Training:
     def _losses(self) -> None:
         passes, loss = self.passes, self.program.loss
         at = passes.passes[0][loss]
-        form = "0.000000"
 
         def book(line: int) -> dict[str, list[Placement]]:
             return {"pass": [passes.place(line, at)]}
 
-        passes.field(LOSS, Ref("pass", ()), self.found[loss], "loss", form, book)
+        passes.field(LOSS, Ref("pass", ()), self.found[loss], "loss", LOSS_FORMAT, book, tolerance=self.spread[loss])
 
     def _rates(self) -> None:
         """The learning rate of each step."""
@@ -418,7 +327,9 @@ class _Training:
         for one in ("w", *self.optimizer.state):
             key = name if one == "w" else state_key(one, name)
             order = passes.order(key)
-            expected = np.array([[step[index] for index in order] for step in self.found[key]])
+            expected, off = (
+                np.array([[x[at] for at in order] for x in part[key]]) for part in (self.found, self.spread)
+            )
             field, form, style = (
                 passes.passes[0][key],
                 number_format(expected),
@@ -436,7 +347,8 @@ class _Training:
             else:
                 self._zeros(field, len(order), style)
             try:
-                passes.block(FIRST_LINE + 1, field, self.steps, len(order), moved, expected[1:], style, form)
+                more = dict(tolerance=off[1:])
+                passes.block(FIRST_LINE + 1, field, self.steps, len(order), moved, expected[1:], style, form, **more)
             except FormulaError as error:
                 raise PlanError(f"[optimizers.{self.optimizer.name}] {one}, for w = {name}: {error}") from None
 
@@ -481,6 +393,11 @@ class _Training:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
         sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
         sheet.widths[2] = 11.0
+        if self.states and self.across:
+            first = passes.cell(0, passes.passes[0][self.states[0]])[1]
+            names = [element_name(key, passes.program.shapes[key]) for key in self.states]
+            wide = max(COLUMN_WIDTH, 0.9 * max(map(len, names)) + 1)  # the names are set smaller
+            sheet.widths |= {k: wide for k in range(first, passes.cell(0, shown)[1] + 1)}
 
 
 def _listed(names: tuple[str, ...]) -> str:

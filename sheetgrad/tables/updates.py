@@ -16,7 +16,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sheetgrad.lines.cells import call
+from sheetgrad.formulas.expressions import Shape
+from sheetgrad.lines.cells import CellArray, broadcast_to, call, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import Assignment, LanguageError, parse_lines
@@ -111,6 +112,22 @@ def after(
         made[line.name] = value
         arrays[line.name] = stored(line.name, value) if last else value
     return made
+
+
+def update_cells(optimizer: Update, shape: Shape) -> dict[str, CellArray]:
+    """An optimiser's lines read over cells, for a tensor of ``shape``: the new ``w`` and the new state.
+
+    They name the cells of the step before as the lines do, and what the step has made already as ``new m``.
+    """
+    kept = ("w", *optimizer.state)
+    arrays = {name: CellArray.named(name, shape) for name in (*kept, "g")}
+    arrays |= {name: CellArray.named(name, ()) for name in ("t", "lr", *(x.name for x in optimizer.settings))}
+
+    def stored(name: str, value: object) -> object:
+        return CellArray.named(f"new {name}", shape) if name in kept else value
+
+    made = after(optimizer.lines, arrays, UPDATE_CELLS, stored)
+    return {name: truth_as_number(broadcast_to(made[name], shape)) for name in kept}
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------

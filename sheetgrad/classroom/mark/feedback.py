@@ -13,13 +13,13 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from sheetgrad.classroom.give.workshop import Cells
-from sheetgrad.classroom.mark.marking import FOLLOWED, RIGHT, WORDS, Marked
+from sheetgrad.classroom.mark.answers import FOLLOWED, RIGHT, WORDS, Marked
 from sheetgrad.engines import EngineError
-from sheetgrad.engines.formualizer import store_values
 from sheetgrad.formulas.words import element_name
 from sheetgrad.workbook.reading import open_workbook
 from sheetgrad.workbook.style import AGREE, AGREE_INK, BAR, CODE, KINK, MUTED, WRONG, WRONG_INK
 from sheetgrad.workbook.style import WORDS as CALIBRI
+from sheetgrad.workbook.values import store_values
 
 SHEET = "Feedback"
 LOOKS = {RIGHT: ("✓", AGREE, AGREE_INK), FOLLOWED: ("✓", KINK, "92400E")}
