@@ -14,6 +14,7 @@ from sheetgrad.formulas.expressions import Expr
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
@@ -114,7 +115,8 @@ class Sheet:
     they hold, ``sentences`` (verdicts in words, wider than their cell) its ink alone. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
-    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan. ``names`` are defined names of areas.
+    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan: those that agree, stand at a kink or
+    disagree, and their total. ``names`` are defined names of areas.
     """
 
     name: str
@@ -138,7 +140,7 @@ class Sheet:
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")
-    tally: Mapping[str, int] = field(default_factory=dict)
+    tally: Mapping[str, Spread] = field(default_factory=dict)
     names: dict[str, Area] = field(default_factory=dict)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, run_lines
-from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text
+from sheetgrad.formulas.expressions import Expr, Index
 from sheetgrad.formulas.fills import Filled, fill, fill_lines
 from sheetgrad.formulas.places import Area, Book, Place, Placement
 from sheetgrad.formulas.printing import Printer, Token
@@ -33,9 +33,11 @@ from sheetgrad.plan.blocks import (
 )
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
+from sheetgrad.tables.table import table
 
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
 FIRST_LINE = 2  # after the names and the numbers as they are
+TABLE = table("passes")
 
 
 def pass_cells(program: Program, names: Collection[str]) -> int:
@@ -280,19 +282,19 @@ class Passes:
         ``found`` is what :func:`run_nudged` gives for these lines.
         """
         fields = self.passes[which]
-        shift = Call("IF", (Op("=", Ref("label", ()), Ref("number", ())), Ref("amount", ()), Num(0)))
+        moved = TABLE.on_cells()["plus" if sign == "+" else "minus"]
         for name in self.names:
             field, start = fields[name], self.passes[0][name]
             expected = _stacked(self.laid.orders[name], found)
 
             def nudged(i: int, j: int, field=field, start=start) -> list[Token]:
                 book = {
-                    "base": [self.place(1, start + j)],
+                    "start": [self.place(1, start + j)],
                     "label": [self.place(0, field + j)],
                     "number": [number(FIRST_LINE + i)],
                     "amount": [amount(FIRST_LINE + i)],
                 }
-                return Printer(book).tokens(Op(sign, Ref("base", ()), shift))
+                return Printer(book).tokens(moved)
 
             self.block(
                 FIRST_LINE, field, self.count, expected.shape[1], nudged, expected, "pass", number_format(expected)
@@ -366,19 +368,3 @@ def _stacked(part: Copy, found: Mapping[str, np.ndarray]) -> np.ndarray:
         numbers = np.asarray(found[part.tensor])
         return np.transpose(numbers, (0, *(axis + 1 for axis in part.axes))).reshape(len(numbers), -1)
     return np.array([found[term.tensor][(slice(None), *term.index)] for term in part.terms]).T
-
-
-def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:
-    """``IF(test, value, IF(…, otherwise))``."""
-    for test, value in reversed(pairs):
-        otherwise = Call("IF", (test, value, otherwise))
-    return otherwise
-
-
-def joined(*parts: Expr | str) -> Expr:
-    """Texts and values joined with ``&``."""
-    expressions = [Text(part) if isinstance(part, str) else part for part in parts]
-    sentence = expressions[0]
-    for part in expressions[1:]:
-        sentence = Op("&", sentence, part)
-    return sentence
