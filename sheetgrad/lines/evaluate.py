@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -126,8 +126,26 @@ def _fit(node: ast.AST, value, error: ShapeError) -> str:
 
 def shape_of(node: ast.AST, shapes: Mapping[str, Shape], rules=None) -> Shape:
     """The shape of an expression, found by reading it over cells: nothing is computed."""
-    arrays = {name: CellArray.named(name, shape) for name, shape in shapes.items()}
-    value = evaluate(node, arrays, CELLS, rules)
+    value = evaluate(node, _Named(shapes), CELLS, rules)
     if isinstance(value, Zeros):
         raise LanguageError("found zeros(…) alone, expected zeros(shape).at[i].add(g)")
     return np.shape(value)
+
+
+class _Named(Mapping):
+    """The cells of tensors of these shapes, made when a line names them."""
+
+    def __init__(self, shapes: Mapping[str, Shape]):
+        self.shapes = shapes
+
+    def __getitem__(self, name: str) -> CellArray:
+        return CellArray.named(name, self.shapes[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
