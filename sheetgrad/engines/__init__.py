@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from sheetgrad.engines.protocol import (
+from sheetgrad.recalculation import (
     Change,
     Changes,
     Engine,
@@ -30,7 +30,6 @@ _DECLARED: tuple[type[Engine], ...] = tuple(
 )
 ENGINES = tuple(engine.name for engine in _DECLARED)
 AUTOMATIC = tuple(engine.name for engine in _DECLARED if engine.automatic)  # in this order, the first that can
-COMPUTING = tuple(engine.name for engine in _DECLARED if engine.computes)
 
 
 def get_engine(name: str) -> Engine:
@@ -55,7 +54,6 @@ def save_as_xlsx(path: Path, folder: Path, seconds: float | None = None) -> Path
 
 __all__ = [
     "AUTOMATIC",
-    "COMPUTING",
     "ENGINES",
     "Change",
     "Changes",

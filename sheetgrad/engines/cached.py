@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sheetgrad.engines.protocol import Changes, Engine, Grids, Session, Values, Wanted, only
+from sheetgrad.recalculation import Changes, Engine, Grids, Session, Values, Wanted, only
 from sheetgrad.xlsx.contents import Contents
 from sheetgrad.xlsx.grid import letter
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from openpyxl.utils.cell import range_boundaries
 
-from sheetgrad.engines.protocol import (
+from sheetgrad.recalculation import (
     Changes,
     Engine,
     ErrorValue,

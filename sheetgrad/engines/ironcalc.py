@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sheetgrad.engines.protocol import (
+from sheetgrad.recalculation import (
     Changes,
     Engine,
     ErrorValue,

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from sheetgrad.engines.protocol import (
+from sheetgrad.recalculation import (
     Change,
     Changes,
     Engine,

@@ -8,7 +8,7 @@ import zipfile
 from html import unescape
 from pathlib import Path
 
-from sheetgrad.engines import AUTOMATIC, Session, get_engine, guard
+from sheetgrad.engines import AUTOMATIC, Grids, Session, get_engine, guard
 from sheetgrad.workbook.spelling import functions_in
 from sheetgrad.xlsx.package import read_package
 from sheetgrad.xlsx.stored import with_values
@@ -23,15 +23,20 @@ def store_values(path: Path, engine: str = AUTOMATIC[0]) -> None:
     Raises ``EngineError`` when the engine does not know a function, or a formula was not evaluated: then the file is
     what it was.
     """
+    data, values = evaluated(path, engine)
+    with guard(engine, path):
+        path.write_bytes(with_values(data, values))
+
+
+def evaluated(path: Path, engine: str) -> tuple[bytes, Grids]:
+    """The file at ``path``, and the values of its cells; raises as :func:`store_values` does."""
     chosen = get_engine(engine)
     with guard(engine, path):
         data = read_package(path)
         session = chosen.open(data)
         if unknown := unknown_functions(data, session):
             raise ValueError(f"{engine} does not know {', '.join(unknown)}")
-        values = session.grids()
-        del session  # storing needs the memory
-        path.write_bytes(with_values(data, values))
+        return data, session.grids()
 
 
 def unknown_functions(data: bytes, session: Session) -> list[str]:
