@@ -26,10 +26,11 @@ def verify_workbooks(
     Exit status: 0 all agree, 1 something disagrees, 2 the call or a file is wrong.
     """
     from sheetgrad.cli.reports import compare, show
+    from sheetgrad.engines import AUTOMATIC
     from sheetgrad.verify import verify
 
     good, refused = True, False
-    engines = list(dict.fromkeys(engine or ["formualizer"]))
+    engines = list(dict.fromkeys(engine or AUTOMATIC[:1]))
     for book in progress(books, "verifying") if not as_json else books:
         reports = []
         for name in engines:
