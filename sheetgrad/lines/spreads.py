@@ -84,9 +84,13 @@ class Spread(Reading):
     """Numbers: ``value`` and ``off``, arrays of one shape."""
 
     def __init__(self, value, off=0.0):
-        value, off = np.broadcast_arrays(np.asarray(value, dtype=float), off)
-        self.value = np.where(np.isfinite(value), value, np.nan)
-        self.off = np.where(np.isnan(self.value), 0.0, np.where(np.isnan(off), np.inf, off))
+        value, off = np.asarray(value, dtype=float), np.asarray(off, dtype=float)
+        if value.shape != off.shape:
+            value, off = np.broadcast_arrays(value, off)
+        finite = np.isfinite(value)
+        if not finite.all():
+            value, off = np.where(finite, value, np.nan), np.where(finite, off, 0.0)
+        self.value, self.off = value, np.where(np.isnan(off), np.inf, off)
 
     @property
     def expected(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -86,6 +86,7 @@ class Lines:
         ``book`` says where the names of a line stand that are not fields, ``items`` what the cells of a field are
         about."""
         first = FIRST_LINE + (rows.start or 0)
+        places = lru_cache(None)(lambda line: {**self.everywhere, **self.here(line), **book(line)})
         for name, field in self.table.fields.items():
             if name not in self.table.lines or (fields is not None and name not in fields):
                 continue
@@ -98,7 +99,7 @@ class Lines:
                 expected,
                 field.style.format_map(self.words),
                 form or field.format,
-                lambda line: {**self.everywhere, **self.here(line), **book(line)},
+                places,
                 first=first,
                 tolerance=off,
                 **({"near_zero": 0.0} if field.exact else {}),

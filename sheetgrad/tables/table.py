@@ -19,7 +19,7 @@ import ast
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 
 from sheetgrad.formulas.expressions import Expr, Ref
@@ -44,7 +44,7 @@ class Field:
     exact: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """The lines of one file with what they include."""
 
@@ -57,6 +57,12 @@ class Table:
     points: Mapping[str, int]
     fields: Mapping[str, Field]
     panel: Mapping[str, Field]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All that a line can name without a dot."""
+        parts = (self.constants, self.places, self.ranges, self.lines, self.fields, self.panel)
+        return frozenset(name for part in parts for name in part)
 
     @property
     def shown(self) -> int:
@@ -86,7 +92,9 @@ class Table:
         when the sheet is made and stands in the formula itself (texts, a tuple of texts, truths); ``lying``: each
         field is a row.
         """
-        return _Cells(self, ranges or {}, values or {}, lying)
+        if not values:
+            return _formulas(self, tuple((ranges or {}).items()), lying)
+        return _Cells(self, ranges or {}, values, lying)
 
 
 class _Lines(Mapping):
@@ -118,8 +126,9 @@ class _Numbers(_Lines):
         self.values, self.off = values, off
 
     def __contains__(self, name: object) -> bool:
-        known = (self.values, self.table.lines, self.table.constants)
-        return any(name in names for names in known) or self._point(str(name)) != ("", "")
+        table = self.table
+        known = name in self.values or name in table.lines or name in table.constants
+        return known or self._point(str(name)) != ("", "")
 
     def __getitem__(self, name: str):
         if name not in self.made:
@@ -178,9 +187,7 @@ class _Named(_Lines):
         self.cells = cells
 
     def __contains__(self, name: object) -> bool:
-        table = self.table
-        known = (self.cells.values, table.constants, table.places, table.ranges, table.lines, table.fields, table.panel)
-        return any(name in names for names in known) or self._point(str(name)) != ("", "")
+        return name in self.table.names or name in self.cells.values or self._point(str(name)) != ("", "")
 
     def __getitem__(self, name: str):
         table = self.table
@@ -195,6 +202,12 @@ class _Named(_Lines):
         if self._point(name)[0] == ALL:
             return Cells((name,), lying=self.cells.lying)
         return Typed(Ref(name, ()))
+
+
+@lru_cache(256)
+def _formulas(table: Table, ranges: tuple[tuple[str, Cells], ...], lying: bool) -> _Cells:
+    """The formulas that are the same on every sheet, made once."""
+    return _Cells(table, dict(ranges), {}, lying)
 
 
 @cache
