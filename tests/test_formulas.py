@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from conftest import seed_of_this_run
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
@@ -204,7 +205,8 @@ def test_one_element_of_a_large_product_costs_one_element():
     assert len(asked) == 1000
 
 
-@settings(max_examples=60, deadline=None)
+@seed(seed_of_this_run())
+@settings(max_examples=60, deadline=None, database=None)
 @given(
     st.integers(1, 5), st.integers(1, 4), st.integers(1, 5), st.sampled_from(["p @ q + r", "(p @ q) * r", "p @ q - r"])
 )
