@@ -82,7 +82,8 @@ class Label:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``."""
+    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``; ``color`` is ``ink`` or what it is about:
+    ``gradient``, ``nudge``, ``wrong``."""
 
     title: str
     x: Area

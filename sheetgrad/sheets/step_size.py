@@ -18,7 +18,6 @@ from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
 from sheetgrad.sheets import numbers
 from sheetgrad.tables.table import table
-from sheetgrad.workbook.style import GRADIENT_INK, NUDGE_INK, WRONG_INK
 
 NAME = "Step size"
 PICKED = "laboratory.step_size"
@@ -117,11 +116,11 @@ def _chart(sheet: Sheet, lines: Lines) -> None:
 
     x = lines.area("h")
     series = (
-        Series("error, one side", x, lines.area("right_drawn"), WRONG_INK),
-        Series("error, both sides", x, lines.area("central_drawn"), GRADIENT_INK),
-        Series("theory, one side", x, lines.area("right_theory_drawn"), WRONG_INK, "dashes"),
-        Series("theory, both sides", x, lines.area("central_theory_drawn"), GRADIENT_INK, "dashes"),
-        Series("best h", best(*CELLS["best"]), best(*CELLS["best_error"]), NUDGE_INK, "points"),
+        Series("error, one side", x, lines.area("right_drawn"), "wrong"),
+        Series("error, both sides", x, lines.area("central_drawn"), "gradient"),
+        Series("theory, one side", x, lines.area("right_theory_drawn"), "wrong", "dashes"),
+        Series("theory, both sides", x, lines.area("central_theory_drawn"), "gradient", "dashes"),
+        Series("best h", best(*CELLS["best"]), best(*CELLS["best_error"]), "nudge", "points"),
     )
     title, column = "How far the slope is from the gradient", 2 + lines.at["computed"]
     sheet.charts.append(

@@ -15,7 +15,6 @@ from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes, pass_cells, run_nudged
 from sheetgrad.sheets import nudge, numbers
 from sheetgrad.tables.table import table
-from sheetgrad.workbook.style import GRADIENT_INK, INK, NUDGE_INK
 
 NAME = "Tangent"
 PICKED, REACH = "laboratory.tangent", "laboratory.reach"
@@ -123,9 +122,9 @@ def _chart(sheet: Sheet, lesson: Lesson, lines: Lines) -> None:
     curve, marked = len(CURVE), len(MARKED)
     loss = lesson.program.loss
     series = (
-        Series(loss, part("x", 0, curve), part("height", 0, curve), INK),
-        Series("tangent: slope = gradient", part("x", 0, curve), part("line", 0, curve), GRADIENT_INK, "dashes"),
-        Series("as it is, and nudged", part("x", curve, marked), part("height", curve, marked), NUDGE_INK, "points"),
+        Series(loss, part("x", 0, curve), part("height", 0, curve), "ink"),
+        Series("tangent: slope = gradient", part("x", 0, curve), part("line", 0, curve), "gradient", "dashes"),
+        Series("as it is, and nudged", part("x", curve, marked), part("height", curve, marked), "nudge", "points"),
     )
     sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 17.0, 9.8))
 

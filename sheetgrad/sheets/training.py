@@ -41,7 +41,6 @@ from sheetgrad.tables.updates import (
     warmup_texts,
     with_own_optimizers,
 )
-from sheetgrad.workbook.style import GRADIENT_INK
 
 NAME = "Training"
 MOST_STEPS = 200
@@ -291,7 +290,7 @@ class _Training:
                 sheet.label(FIRST + k, notes, line.note, "note")
         self.widest = notes + max(len(line.note) for line in self.shown) // 11
         x, y = (passes.area(FIRST_LINE, passes.last_line, k) for k in (STEP, LOSS))
-        series = (Series(loss, x, y, GRADIENT_INK),)
+        series = (Series(loss, x, y, "gradient"),)
         height = self._chart_height()
         sheet.charts.append(Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height))
         sheet.names["training_loss"] = y
