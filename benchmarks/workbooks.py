@@ -44,6 +44,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -185,7 +186,7 @@ def ready_lists(path: Path) -> tuple[dict, list]:
                 if record not in keys:
                     keys[record] = len(styles)
                     looks = (cell.font, cell.fill, cell.border, cell.alignment)
-                    styles.append((*(look.copy() for look in looks), cell.number_format))
+                    styles.append((*map(copy, looks), cell.number_format))
                 cells.append((cell.row, cell.column, cell.value, keys[record]))
         sheets[sheet.title] = cells, {letter: column.width for letter, column in sheet.column_dimensions.items()}
     return sheets, styles
