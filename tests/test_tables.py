@@ -335,6 +335,16 @@ def test_numbers_carry_what_they_may_be_off_by_through_every_operation():
             assert abs(other - found.value) <= found.off * (1 + 1e-12), text
 
 
+def test_what_is_open_stays_open_where_a_number_jumps():
+    made = replace(table("agreement"), lines={"cut": parse_expression('"hidden" if round(a, 2) == 0 else ""')})
+    for a, shown in ((0.004, "hidden"), (0.006, ""), (0.005 + 1e-16, ("", "hidden")), (0.005 - 1e-16, ("hidden", ""))):
+        assert made.on_numbers({"a": Spread(a, 1e-14)})["cut"].expected[()] == shown
+    counted = replace(made, lines={"one": parse_expression('"one" if count(verdicts, "✓") == 1 else "none"')})
+    shown = np.empty(2, dtype=object)
+    shown[:] = [(AGREE, DISAGREE), (DISAGREE,)]
+    assert set(counted.on_numbers({"verdicts": Range(Choice(shown))})["one"].expected[()]) == {"one", "none"}
+
+
 def test_counts_and_sentences_allow_for_verdicts_that_may_be_either():
     shown = np.empty(3, dtype=object)
     shown[:] = [(AGREE,), (AGREE, DISAGREE), (KINK,)]

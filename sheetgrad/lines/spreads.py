@@ -2,8 +2,9 @@
 
 Two programs that add the same numbers in another order do not end at the same last digit, and some set a difference
 to 0 when the two are nearly equal. So a number is a :class:`Spread`: its value here, and by how much a cell may
-differ from it, carried through each operation by its exact bound. Where a comparison then comes out either way,
-so does what hangs on it: a text is a :class:`Choice` of all that a cell may show, the one found here first.
+differ from it, carried through each operation by its exact bound, and so is the smaller amount within which it is
+``near``. Where a comparison then comes out either way, so does what hangs on it: a text is a :class:`Choice` of all
+that a cell may show, the one found here first.
 
 NaN is the error that a cell shows; whatever is not finite is one, as in a spreadsheet."""
 
@@ -14,9 +15,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-OPEN = 0.3  # A comparison is open where its sides are nearer than this part of what they may be off by. Applications
-# differ by less: LibreOffice sets differences to 0 within 16 spacings of numbers, a quarter of the 64 that a slope may
-# be off by.
+OPEN = (
+    0.3  # The part of what rounding may do within which comparisons are open. Applications differ by less: LibreOffice
+)
+# sets differences to 0 within 16 spacings of numbers, a quarter of the 64 that a slope may be off by.
+SHOWN = 1e-9  # relative: where a number is cut, an application may cut what it shows rather than what it holds
 MOST_OPTIONS = 256  # of one cell
 
 
@@ -26,19 +29,19 @@ class Reading:
     __array_ufunc__ = None  # so that numpy numbers leave `number * reading` to this class
 
     def __add__(self, other):
-        return _combined(np.add, self, other, lambda a, b: a.off + b.off)
+        return _combined(np.add, self, other, _of_sum)
 
     def __sub__(self, other):
-        return _combined(np.subtract, self, other, lambda a, b: a.off + b.off)
+        return _combined(np.subtract, self, other, _of_sum)
 
     def __mul__(self, other):
-        return _combined(np.multiply, self, other, _off_of_product)
+        return _combined(np.multiply, self, other, _of_product)
 
     def __truediv__(self, other):
-        return _combined(np.divide, self, other, _off_of_quotient)
+        return _combined(np.divide, self, other, _of_quotient)
 
     def __pow__(self, power):
-        return _combined(np.power, self, power, _off_of_power)
+        return _combined(np.power, self, power, _of_power)
 
     def __radd__(self, other):
         return spread(other) + self
@@ -81,29 +84,41 @@ class Reading:
 
 
 class Spread(Reading):
-    """Numbers: ``value`` and ``off``, arrays of one shape."""
+    """Numbers: ``value``, by how much a cell may be ``off``, and how ``near`` comparisons are open; arrays of one shape.
 
-    def __init__(self, value, off=0.0):
-        value, off = np.asarray(value, dtype=float), np.asarray(off, dtype=float)
-        if value.shape != off.shape:
-            value, off = np.broadcast_arrays(value, off)
+    Rounding makes a comparison open within a part of ``off``; a jump makes both equal.
+    """
+
+    def __init__(self, value, off=0.0, near=None):
+        value = np.asarray(value, dtype=float)
+        off = np.asarray(off, dtype=float)
+        near = OPEN * off if near is None else np.asarray(near, dtype=float)
+        if not value.shape == off.shape == near.shape:
+            value, off, near = np.broadcast_arrays(value, off, near)
         finite = np.isfinite(value)
         if not finite.all():
-            value, off = np.where(finite, value, np.nan), np.where(finite, off, 0.0)
-        self.value, self.off = value, np.where(np.isnan(off), np.inf, off)
+            value = np.where(finite, value, np.nan)
+            off, near = np.where(finite, off, 0.0), np.where(finite, near, 0.0)
+        self.value = value
+        self.off, self.near = (np.where(np.isnan(bound), np.inf, bound) for bound in (off, near))
 
     @property
     def expected(self) -> np.ndarray:
         """What the cells show here."""
         return self.value
 
+    def take(self, at) -> Spread:
+        """The elements at these flat places."""
+        return Spread(self.value.ravel()[at], self.off.ravel()[at], self.near.ravel()[at])
+
 
 class Choice(Reading):
     """Texts, or numbers and texts: in each element of ``options`` a tuple of what a cell may show, the one found here
-    first; ``off`` is what the numbers among them may be off by."""
+    first; ``off`` and ``near`` are those of the numbers among them."""
 
-    def __init__(self, options: np.ndarray, off=0.0):
+    def __init__(self, options: np.ndarray, off=0.0, near=None):
         self.options, self.off = options, np.broadcast_to(off, options.shape)
+        self.near = OPEN * self.off if near is None else np.broadcast_to(near, options.shape)
 
     @property
     def expected(self) -> np.ndarray:
@@ -114,6 +129,12 @@ class Choice(Reading):
     def value(self) -> np.ndarray:
         """The first option of each."""
         return _each(lambda shown: shown[0], self.options)
+
+    def take(self, at) -> Choice:
+        """The elements at these flat places."""
+        flat = self.options.ravel()
+        kept = _each(lambda k: flat[k], np.asarray(at))
+        return Choice(kept, self.off.ravel()[at], self.near.ravel()[at])
 
 
 class Truth(Reading):
@@ -134,7 +155,7 @@ class Range:
     def numbers(self) -> Spread:
         """The numbers in it, one after the other, texts left out."""
         kept = [_numbers_only(part) if isinstance(part, Choice) else part for part in self.parts]
-        arrays = ([part.value.ravel() for part in kept], [part.off.ravel() for part in kept])
+        arrays = zip(*((part.value.ravel(), part.off.ravel(), part.near.ravel()) for part in kept), strict=True)
         return Spread(*(np.concatenate([[], *found]) for found in arrays))
 
 
@@ -165,18 +186,20 @@ def spread(value) -> Spread:
     found = _each(lambda shown: [x for x in shown if not isinstance(x, str)], value.options)
     first = _each(lambda shown: np.nan if isinstance(shown[0], str) else shown[0], value.options)
     wide = _each(lambda numbers: max(numbers, default=0.0) - min(numbers, default=0.0), found)
-    return Spread(first, value.off + wide.astype(float))
+    return Spread(first, value.off + wide.astype(float), value.near + wide.astype(float))
 
 
 def _choice(value) -> Choice:
     value = reading(value)
-    return value if isinstance(value, Choice) else Choice(_each(lambda x: (float(x),), value.value), value.off)
+    if isinstance(value, Choice):
+        return value
+    return Choice(_each(lambda x: (float(x),), value.value), value.off, value.near)
 
 
 def _numbers_only(value: Choice) -> Spread:
     """The elements that are numbers, or errors, here."""
-    kept = np.array([not isinstance(shown[0], str) for shown in value.options.ravel()], dtype=bool)
-    return spread(Choice(value.options.ravel()[kept], value.off.ravel()[kept]))
+    kept = [k for k, shown in enumerate(value.options.ravel()) if not isinstance(shown[0], str)]
+    return spread(value.take(np.array(kept, dtype=int)))
 
 
 def _truth(value) -> Truth:
@@ -186,38 +209,46 @@ def _truth(value) -> Truth:
 # -- arithmetic ---------------------------------------------------------------------------------------------------
 
 
-def _combined(operator: Callable, one, other, off: Callable[[Spread, Spread], np.ndarray]) -> Spread:
+def _combined(operator: Callable, one, other, bound: Callable) -> Spread:
+    """``bound(a, da, b, db)`` says how far the result may be off when its operands may be by da and db."""
     one, other = spread(one), spread(other)
     with np.errstate(all="ignore"):
-        return Spread(operator(one.value, other.value), off(one, other))
+        off, near = (bound(one.value, a, other.value, b) for a, b in ((one.off, other.off), (one.near, other.near)))
+        return Spread(operator(one.value, other.value), off, near)
 
 
-def _off_of_product(one: Spread, other: Spread):
-    return np.abs(one.value) * other.off + np.abs(other.value) * one.off + one.off * other.off
+def _of_sum(a, da, b, db):
+    return da + db
 
 
-def _off_of_quotient(one: Spread, other: Spread):
-    least = np.maximum(np.abs(other.value) - other.off, 0.0)
-    off = one.off + np.abs(one.value / other.value) * other.off
-    return np.where(off == 0, 0.0, off / least)
+def _of_product(a, da, b, db):
+    return np.abs(a) * db + np.abs(b) * da + da * db
 
 
-def _off_of_power(one: Spread, power: Spread):
-    most = np.abs(one.value) + one.off
-    return np.where(one.off == 0, 0.0, np.abs(power.value) * most ** (power.value - 1) * one.off)
+def _of_quotient(a, da, b, db):
+    off = da + np.abs(a / b) * db
+    return np.where(off == 0, 0.0, off / np.maximum(np.abs(b) - db, 0.0))
 
 
-def _moved(function: Callable, value) -> Spread:
-    """A function that grows with its argument: off by what it is at the ends."""
+def _of_power(a, da, b, db):
+    return np.where(da == 0, 0.0, np.abs(b) * (np.abs(a) + da) ** (b - 1) * da)
+
+
+def _moved(function: Callable, value, more: float = 0.0) -> Spread:
+    """A function that grows with its argument: off by what it is at the ends; ``more`` is what its argument may be off
+    by in any case, relative to it."""
     value = spread(value)
     with np.errstate(all="ignore"):
-        found, ends = function(value.value), [function(value.value + sign * value.off) for sign in (-1, 1)]
-        return Spread(found, np.fmax(np.abs(ends[0] - found), np.abs(ends[1] - found)))
+        found, bounds = function(value.value), []
+        for off in (value.off, value.near):
+            ends = [function(value.value + sign * (off + more * np.abs(value.value))) for sign in (-1, 1)]
+            bounds.append(np.fmax(np.abs(ends[0] - found), np.abs(ends[1] - found)))
+        return Spread(found, *bounds)
 
 
 def _rounded(value, digits: int) -> Spread:
     """Rounded half away from 0, as a spreadsheet does."""
-    return _moved(lambda x: np.copysign(np.floor(np.abs(x) * 10**digits + 0.5), x) / 10**digits, value)
+    return _moved(lambda x: np.copysign(np.floor(np.abs(x) * 10**digits + 0.5), x) / 10**digits, value, SHOWN)
 
 
 def _extreme(function: Callable) -> Callable[..., Spread]:
@@ -228,13 +259,19 @@ def _extreme(function: Callable) -> Callable[..., Spread]:
         for value in values:
             if isinstance(value, Range):
                 numbers = value.numbers
-                parts += map(Spread, numbers.value, numbers.off)
+                parts += map(numbers.take, range(numbers.value.size))
             else:
                 parts.append(spread(value))
-        shown = np.broadcast_arrays(*(part.value for part in parts))
-        low, high = (np.broadcast_arrays(*(part.value + sign * part.off for part in parts)) for sign in (-1, 1))
-        found, least, most = (function(np.stack(ends), axis=0) for ends in (shown, low, high))
-        return Spread(found, np.maximum(found - least, most - found))
+
+        def at_the(bounds) -> np.ndarray:
+            moved = np.broadcast_arrays(*(part.value + bound for part, bound in zip(parts, bounds, strict=True)))
+            return function(np.stack(moved), axis=0)
+
+        found, ends = at_the([0.0] * len(parts)), []
+        for bounds in ([part.off for part in parts], [part.near for part in parts]):
+            least, most = at_the([-bound for bound in bounds]), at_the(bounds)
+            ends.append(np.maximum(found - least, most - found))
+        return Spread(found, *ends)
 
     return choose
 
@@ -244,9 +281,9 @@ def _extreme(function: Callable) -> Callable[..., Spread]:
 
 def _compared(operator: Callable, one, other) -> Truth:
     one, other = spread(one), spread(other)
-    gap, off = np.abs(one.value - other.value), one.off + other.off
+    gap, near = np.abs(one.value - other.value), one.near + other.near
     truth = np.where(np.isnan(gap), np.nan, operator(one.value, other.value))
-    return Truth(truth, (off == 0) | (gap > OPEN * off))
+    return Truth(truth, (near == 0) | (gap > near))
 
 
 def _equal(one, other) -> Truth:
@@ -273,8 +310,10 @@ def _where(test, then, otherwise) -> Reading:
     if isinstance(then, Spread) and isinstance(otherwise, Spread):
         value = np.where(np.isnan(test.value), np.nan, np.where(test.value == 1, then.value, otherwise.value))
         apart = np.nan_to_num(np.abs(then.value - otherwise.value))
-        off = np.where(test.value == 1, then.off, otherwise.off)
-        return Spread(value, np.where(test.sure, off, apart + np.maximum(then.off, otherwise.off)))
+        bounds = ((then.off, otherwise.off), (then.near, otherwise.near))
+        chosen = (np.where(test.value == 1, *pair) for pair in bounds)
+        either = (apart + np.maximum(*pair) for pair in bounds)
+        return Spread(value, *(np.where(test.sure, *pair) for pair in zip(chosen, either, strict=True)))
     then, otherwise = _choice(then), _choice(otherwise)
 
     def options(truth, sure, yes, no) -> tuple:
@@ -283,7 +322,8 @@ def _where(test, then, otherwise) -> Reading:
         first, second = (yes, no) if truth else (no, yes)
         return first if sure else tuple(dict.fromkeys((*first, *second)))[:MOST_OPTIONS]
 
-    return Choice(_each(options, test.value, test.sure, then.options, otherwise.options), then.off + otherwise.off)
+    shown = _each(options, test.value, test.sure, then.options, otherwise.options)
+    return Choice(shown, then.off + otherwise.off, then.near + otherwise.near)
 
 
 def _all_or_any(decides: float) -> Callable[..., Truth]:
@@ -337,19 +377,20 @@ def _counted(area: Range, word) -> Spread:
     (word,) = reading(word).options[()]
     cells = [shown for part in area.parts if isinstance(part, Choice) for shown in part.options.ravel()]
     found = [[one == word for one in shown] for shown in cells]
-    return Spread(sum(shown[0] for shown in found), sum(len(set(shown)) > 1 for shown in found))
+    unsure = sum(len(set(shown)) > 1 for shown in found)
+    return Spread(sum(shown[0] for shown in found), unsure, unsure)
 
 
 def _counted_beyond(area: Range, limit: float) -> Spread:
     """How many numbers are larger than ``limit`` in size."""
     with np.errstate(invalid="ignore"):
         beyond = abs(area.numbers) > limit
-    return Spread(np.nansum(beyond.value), np.sum(~beyond.sure))
+    return Spread(np.nansum(beyond.value), np.sum(~beyond.sure), np.sum(~beyond.sure))
 
 
 def _summed(area: Range) -> Spread:
     numbers = area.numbers
-    return Spread(numbers.value.sum(), numbers.off.sum())
+    return Spread(numbers.value.sum(), numbers.off.sum(), numbers.near.sum())
 
 
 def _found(value, area: Range) -> list[int]:
@@ -364,22 +405,14 @@ def _looked_up(area: Range, row, column=None) -> Reading:
     """The element at a row and a column of a range, or at the place that :func:`_found` gives."""
     (part,) = area.parts
     if column is None:
-        options = [_choice(part).options.ravel()[k] for k in row]
-        off = max((float(part.off.ravel()[k]) for k in row), default=0.0)
-        return _settled(tuple(dict.fromkeys(one for shown in options for one in shown)) or (np.nan,), off)
+        if len(row) == 1:
+            return part.take(row[0])
+        found = _choice(part).take(np.array(row, dtype=int))
+        options = tuple(dict.fromkeys(one for shown in found.options for one in shown)) or (np.nan,)
+        return Choice(_each(lambda _: options, np.empty(())), found.off.max(initial=0.0))
     shape = np.atleast_2d(part.off).shape
     at = (spread(place).value.astype(int) - 1 for place in (row, column))
-    at = np.ravel_multi_index(tuple(at), shape) if part.off.size > 1 else 0 * spread(row).value.astype(int)
-    if isinstance(part, Spread):
-        return Spread(part.value.ravel()[at], part.off.ravel()[at])
-    return Choice(_each(lambda k: part.options.ravel()[k], at), part.off.ravel()[at])
-
-
-def _settled(options: tuple, off: float) -> Reading:
-    """One element: a number where it is surely one."""
-    if len(options) == 1 and not isinstance(options[0], str):
-        return Spread(options[0], off)
-    return Choice(_each(lambda _: options, np.empty(())), off)
+    return part.take(np.ravel_multi_index(tuple(at), shape) if part.off.size > 1 else 0 * spread(row).value.astype(int))
 
 
 def _distance(one: Range, other: Range) -> Spread:
@@ -405,7 +438,7 @@ def _among(value, words) -> Truth:
 
 def _size(value) -> Spread:
     value = spread(value)
-    return Spread(np.abs(value.value), value.off)
+    return Spread(np.abs(value.value), value.off, value.near)
 
 
 SPREADS: dict[str, Callable] = {

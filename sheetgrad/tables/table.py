@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 
+import numpy as np
+
 from sheetgrad.formulas.expressions import Expr, Ref
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.parse import LanguageError, parse_expression
@@ -150,7 +152,8 @@ class _Numbers(_Lines):
         return self._of_row(*self._point(name))
 
     def _off(self, name: str, found):
-        return Spread(found.value, found.off + self.off(name)) if isinstance(found, Spread) else found
+        more = self.off(name)
+        return found + Spread(np.zeros(np.shape(more)), more) if isinstance(found, Spread) and np.any(more) else found
 
     def _of_row(self, point: str, field: str) -> Range | Reading:
         if not field:
@@ -158,10 +161,7 @@ class _Numbers(_Lines):
         column = self[field]
         if point == ALL:
             return Range(column)
-        row = self.table.points[point]
-        if isinstance(column, Spread):
-            return Spread(column.value[row], column.off[row])
-        return Choice(column.options[row : row + 1].reshape(()), column.off[row])
+        return column.take(self.table.points[point])
 
 
 class _Cells(_Lines):
