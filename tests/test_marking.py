@@ -232,7 +232,8 @@ tensors.y = {role = "target", values = [[1.0], [0.0], [0.5]]}
 def hints_for(lesson: Lesson, folder: Path, answers: dict[str, dict[str, str]]) -> dict[str, set[str]]:
     """What a student is told for each set of wrong formulas, by blank."""
     record = give(folder, ["A"], lesson)
-    places = {f"{key}{list(i + 1 for i in index)}": cell for (_, cell), (key, index) in blanks_of(record).items()}
+    blanks = workshop(record.course.text).blanks.items()
+    places = {f"{key}[{','.join(str(i + 1) for i in index)}]": cell for (_, cell), (key, index) in blanks}
     found = {}
     for name, formulas in answers.items():
         book, path = load_workbook(folder / "A.xlsx"), folder / f"{name}.xlsx"
@@ -240,13 +241,9 @@ def hints_for(lesson: Lesson, folder: Path, answers: dict[str, dict[str, str]]) 
             book["Gradients"][places[blank]] = formula
         book.save(path)
         marked = Marked.from_dict(mark_one(record.course.text, record.given["A"].numbers, path.read_bytes()))
-        answers_given = [marked.answers[blank.replace(" ", "")] for blank in formulas]
-        found[name] = {answer.hint for answer in answers_given if answer.verdict != "right"}
+        said = [marked.answers[blank] for blank in formulas]
+        found[name] = {answer.hint for answer in said if answer.verdict != "right"}
     return found
-
-
-def blanks_of(record: handout.Record) -> dict:
-    return workshop(record.course.text).blanks
 
 
 def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
@@ -265,19 +262,19 @@ def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
         layer,
         tmp_path / "layer",
         {
-            "transposed": {"w.g[1, 2]": product(1, 0), "w.g[2, 1]": product(0, 1)},
-            "halved": {f"w.g[{i + 1}, {j + 1}]": product(i, j, "/2") for i, j in every},
-            "mean": {f"w.g[{i + 1}, {j + 1}]": product(i, j, "*4") for i, j in every},
+            "transposed": {"w.g[1,2]": product(1, 0), "w.g[2,1]": product(0, 1)},
+            "halved": {f"w.g[{i + 1},{j + 1}]": product(i, j, "/2") for i, j in every},
+            "mean": {f"w.g[{i + 1},{j + 1}]": product(i, j, "*4") for i, j in every},
         },
     )
     given, out, y = ([other.cell(name, n, 0) for n in range(3)] for name in ("out_g", "out_value", "y_value"))
-    right = {f"out.g[{n + 1}, 1]": f"=2*({out[n]}-{y[n]})/3" for n in range(3)}
+    right = {f"out.g[{n + 1},1]": f"=2*({out[n]}-{y[n]})/3" for n in range(3)}
     said |= hints_for(
         curve,
         tmp_path / "curve",
         {
-            "slope": {f"z.g[{n + 1}, 1]": f"={given[n]}" for n in range(3)} | right,
-            "two": {f"out.g[{n + 1}, 1]": f"=({out[n]}-{y[n]})/3" for n in range(3)},
+            "slope": {f"z.g[{n + 1},1]": f"={given[n]}" for n in range(3)} | right,
+            "two": {f"out.g[{n + 1},1]": f"=({out[n]}-{y[n]})/3" for n in range(3)},
         },
     )
     assert said.pop("halved") <= {"two", "averaged"}  # by two, which may be the batch or the square
