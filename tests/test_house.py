@@ -21,6 +21,7 @@ ROWS = [  # from the ground up; a module or a room (a folder) belongs to the row
     ["plan"],
     ["sheets"],
     ["planning"],
+    ["recalculation"],
     ["engines"],
     ["workbook"],
     ["build", "verify", "verifying", "proof", "gradcheck", "gradchecking"],

@@ -14,8 +14,11 @@ from sheetgrad.engines import get_engine
 from sheetgrad.formulas.places import address
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge, ripple, step_size, tangent
+from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.verify import compare
-from sheetgrad.workbook.reading import open_workbook
+from sheetgrad.xlsx.contents import Contents
+
+STEP_SIZE = step_size.TABLE.constants
 
 
 def cells(plan) -> dict[str, tuple[str, str]]:
@@ -47,11 +50,12 @@ def test_a_number_that_is_not_in_the_list_is_named(workbook, tmp_path):
 
 def test_the_v_has_its_best_step_where_theory_says():
     lesson = Lesson.load("step-size")
-    found = step_size.measure(lesson, lesson.program.run(lesson.values))
+    found, _ = step_size.measure(lesson, lesson.program.run(lesson.values))
     e = np.exp(1.5)
-    assert found["panel"][step_size.SECOND] == pytest.approx(e, rel=1e-3)
-    assert found["panel"][step_size.THIRD] == pytest.approx(e, rel=1e-2)
-    fields = found["fields"]
+    assert found["second"].value == pytest.approx(e, rel=1e-3)
+    assert found["third"].value == pytest.approx(e, rel=1e-2)
+    names = ("central_theory", "right_theory", "right_error", "central_error")
+    fields = {name: found[name].value for name in names}
     assert step_size.STEPS[np.argmin(fields["central_theory"])] == 1e-5
     assert step_size.STEPS[np.argmin(fields["right_theory"])] == 1e-8
     ratios = fields["right_error"][:5] / fields["right_error"][1:6]
@@ -105,20 +109,19 @@ def test_random_smooth_lessons_raise_no_false_alarm_and_a_millionth_is_caught(co
     alarms, missed, large = [], [], 0
     for lesson in random_lessons(count):
         values = lesson.program.run(lesson.values)
-        found = step_size.measure(lesson, values)
-        fields, panel = found["fields"], found["panel"]
-        if (fields["verdict"] != nudge.AGREE).any():
-            alarms.append((lesson.forward, lesson.sections["laboratory"].step_size, fields["verdict"]))
-        gradient, now, value = (panel[k] for k in (step_size.GRADIENT, step_size.NOW, step_size.VALUE))
-        best = int(np.argmin(fields["allowed"]))
+        found, _ = step_size.measure(lesson, values)
+        if (found["sign"].value != AGREE).any():
+            alarms.append((lesson.forward, lesson.setting("laboratory.step_size"), found["sign"].value))
+        gradient, now, value = (float(found[word].value) for word in ("gradient", "loss", "value"))
+        best = int(np.argmin(found["allowed"].value))
         if abs(gradient) >= 0.015 * max(1, abs(now), abs(value * gradient)):  # a millionth is more than 64 roundings
             large += 1
-            wrong = np.array([gradient * (1 + 1e-6)])
-            right, left = fields["right"][best : best + 1], fields["left"][best : best + 1]
-            h = step_size.STEPS[best]
-            near = nudge.allowed_error(now, value, wrong, right, left, h)
-            allowed = np.maximum(near, fields["allowed"][best])
-            if nudge.agreement(wrong, right, left, allowed)[0] == nudge.AGREE:
+            sides = {word: found[word].value[best] for word in ("right", "left")}
+            wrong = {"gradient": gradient * (1 + 1e-6), "loss": now, "value": value, "h": step_size.STEPS[best]}
+            near = AGREEMENT.on_numbers({**wrong, **sides}, exact=True)["bound"].value
+            allowed = max(float(near), float(found["allowed"].value[best]))
+            judged = AGREEMENT.on_numbers({**wrong, **sides, "allowed": allowed}, exact=True)
+            if judged["sign"].value[()] == AGREE:
                 missed.append((lesson.forward, gradient, now, allowed))
     assert not alarms, (len(alarms), alarms[:3])
     assert large > count / 2 and not missed, (len(missed), missed[:3])
@@ -138,17 +141,17 @@ def test_a_rule_wrong_by_a_millionth_shows_on_the_sheet(tmp_path):
     assert not report.mismatches and not report.nudges["disagree"]  # at h = 1E-04 a millionth is within bounds
     sheet = make_plan(lesson).sheet("Step size")
     (verdicts,) = [block.expected[:, 0] for block in sheet.blocks if block.style == "verdict"]
-    assert step_size.COARSE in verdicts[-1] and nudge.DISAGREE in list(verdicts)
+    assert verdicts[-1] == STEP_SIZE["coarse"] and DISAGREE in list(verdicts)
 
 
 def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(workbook):
     path = workbook("step-size")
-    lesson, book = Lesson.load("step-size"), open_workbook(path)
+    lesson, book = Lesson.load("step-size"), Contents(path.read_bytes()).all()
     plan, found = make_plan(lesson), get_engine("formualizer").recalculate(path)
     sheet = plan.sheet("Step size")
-    measured = step_size.measure(lesson, lesson.program.run(lesson.values))
-    apart = measured["fields"]["apart"]
-    bound = measured["noise"] * np.array(step_size.STEPS)
+    measured, _ = step_size.measure(lesson, lesson.program.run(lesson.values))
+    apart, bound = measured["apart"].value, measured["apart"].off
+    np.testing.assert_allclose(bound, measured["rounding"].value)  # 64 roundings of the larger of loss and move
     block = next(
         b for b in sheet.blocks if b.number_format == "0.00E+00" and b.rows == len(apart) and b.style == "nudge"
     )
@@ -164,9 +167,9 @@ def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(work
 @needs_libreoffice
 def test_libreoffice_sets_tiny_differences_to_zero_and_the_sheet_says_so(workbook):
     found = get_engine("libreoffice").recalculate(workbook("step-size"))["Step size"]
-    assert step_size.LOST in found.values() and step_size.HIDDEN in found.values()
+    assert STEP_SIZE["vanished"] in found.values() and STEP_SIZE["hidden"] in found.values()
     formualizer = get_engine("formualizer").recalculate(workbook("step-size"))["Step size"]
-    assert step_size.LOST not in formualizer.values()
+    assert STEP_SIZE["vanished"] not in formualizer.values()
 
 
 # -- ripples ------------------------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def test_a_bias_moves_every_example_and_a_weight_a_column(workbook):
         changed = lesson.with_setting("laboratory.ripple", pick)
         sheet = make_plan(changed).sheet("Ripple")
         out = next(label.row for label in sheet.labels if label.text == "out" and label.column == ripple.CHAIN)
-        (count,) = [b for b in sheet.blocks if (b.row, b.column) == (out, ripple.CHAIN + 1)]
+        (count,) = [b for b in sheet.blocks if (b.row, b.column) == (out, ripple.CHAIN + ripple.CHAIN_COLUMNS["count"])]
         assert count.expected[0, 0] == moved
 
 
@@ -199,8 +202,12 @@ def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(na
         gradient = lesson.program.run(lesson.values)[f"{tensor}.g"][index]
         sheet = make_plan(changed).sheet("Ripple")
         blocks = {(b.row, b.column): b.expected[0, 0] for b in sheet.blocks}
-        whole = [row for (row, column), value in blocks.items() if value == ripple.WHOLE]
-        sums = [blocks[row, ripple.CHAIN + 5] for row in whole if (row, ripple.CHAIN + 5) in blocks]
+        whole = [row for (row, column), value in blocks.items() if value == ripple.TABLE.constants["whole"]]
+        sums = [
+            blocks[row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]]
+            for row in whole
+            if (row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]) in blocks
+        ]
         assert len(sums) >= (2 if gradient else 1)
         if not (name == "kinks" and pick in ("x[2]", "y[2]", "p[2]", "q[2]")):
             np.testing.assert_allclose(sums, gradient, rtol=1e-5, atol=1e-6)
@@ -215,28 +222,27 @@ def test_zeros_and_corners_are_told_apart(workbook):
     said = {}
     for name in lesson.program.requested:
         indices = list(np.ndindex(values[name].shape))
-        found = nudge.nudge_numbers(lesson, name, indices, values)
-        now, h = float(values["loss"]), lesson.nudge.step
-        corners = nudge.corner(now, values[name], found.gradient, found.right, found.left, h)
-        for index, word, sign in zip(indices, nudge.remarks(found, corners, now), found.verdict, strict=True):
+        found, _ = nudge.nudged(lesson, name, indices, values)
+        for index, word, sign in zip(indices, found["remark"].value, found["verdict"].value, strict=True):
             said[f"{name}{index[0] + 1}"] = (word, sign)
-    assert said["x1"] == (nudge.NO_EFFECT, nudge.AGREE) and said["p1"] == (nudge.NO_EFFECT, nudge.AGREE)
-    assert said["x2"] == (nudge.CORNER, nudge.KINK)
-    assert said["y2"] == said["p2"] == said["q2"] == (nudge.CORNER, nudge.AGREE)
-    assert said["x3"] == ("", nudge.AGREE)
+    words = nudge.TABLE.constants
+    assert said["x1"] == (words["no_effect"], AGREE) and said["p1"] == (words["no_effect"], AGREE)
+    assert said["x2"] == (words["at_corner"], KINK)
+    assert said["y2"] == said["p2"] == said["q2"] == (words["at_corner"], AGREE)
+    assert said["x3"] == ("", AGREE)
     flat = lesson_of(
         'title="t"\nquestion="q"\nforward="f = x * x + y * 1e-8"\n'
         'tensors.x={role="input",values=0.0}\ntensors.y={role="input",values=1.0}'
     )
     values = flat.program.run(flat.values)
-    for name, word in (("x", nudge.FLAT), ("y", nudge.SMALL)):
-        found = nudge.nudge_numbers(flat, name, [()], values)
-        assert nudge.remarks(found, np.array([False]), float(values["f"]))[0] == word
+    for name, word in (("x", "flat"), ("y", "tiny")):
+        found, _ = nudge.nudged(flat, name, [()], values)
+        assert found["remark"].value[0] == words[word]
 
 
 def test_the_tangent_sheet_names_the_corner(workbook):
-    assert tangent.CORNER in shown(workbook("kinks"), "Tangent").values()
-    assert tangent.SMOOTH in shown(workbook("mlp"), "Tangent").values()
+    assert tangent.TABLE.constants["two_slopes"] in shown(workbook("kinks"), "Tangent").values()
+    assert tangent.TABLE.constants["smooth"] in shown(workbook("mlp"), "Tangent").values()
 
 
 # -- charts and sizes ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sheetgrad.formulas.expressions import Num, Ref
 from sheetgrad.formulas.places import address
 from sheetgrad.listings import listing, program_text
 from sheetgrad.plan.blocks import PlanError
+from sheetgrad.plan.descent import needed_lines, run
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
@@ -98,12 +99,12 @@ def test_a_gradient_that_is_no_sum_over_examples_is_refused():
 def by_hand(lesson: Lesson) -> dict[str, np.ndarray]:
     """Gradient descent as in a textbook, on NumPy."""
     values, velocity = lesson.program.run(lesson.values), {}
-    beta = lesson.sections["training"].momentum if lesson.sections["training"].optimizer == "momentum" else 0.0
+    beta = lesson.sections["training"].numbers.get("momentum", 0.0)
     for _ in range(lesson.sections["training"].steps):
         given = {name: values[name] for name in lesson.tensors}
         for name in lesson.sections["training"].train:
             velocity[name] = beta * velocity.get(name, 0.0) + values[f"{name}.g"]
-            given[name] = given[name] - lesson.sections["training"].lr * velocity[name]
+            given[name] = given[name] - lesson.setting("training.lr") * velocity[name]
         values = lesson.program.run(given)
     return values
 
@@ -112,7 +113,7 @@ def by_hand(lesson: Lesson) -> dict[str, np.ndarray]:
 def test_the_last_row_is_where_gradient_descent_on_numpy_ends(workbook, name):
     lesson = LESSONS[name]
     last = by_hand(lesson)
-    found = training.run(lesson, lesson.program.run(lesson.values), training.needed_lines(lesson))
+    found = run(lesson, lesson.program.run(lesson.values), needed_lines(lesson))
     for key in (*lesson.sections["training"].train, lesson.program.loss):
         np.testing.assert_allclose(found[key][-1], last[key], rtol=1e-12)
     shown = load_workbook(workbook(name), data_only=True)["Training"]
@@ -205,8 +206,8 @@ tensors.y = {role = "target", shape = [3, 2], seed = 2}
         ('jacobian = {pairs = [["z", "x"]], example = 4}', "example: found 4, expected a number from 1 to 3"),
         ('contributions.of = ["v"]', "'v' has no gradient here"),
         ('contributions.of = ["w", "w"]', "expected a list of names"),
-        ('training.optimizer = "adam"', "expected sgd or momentum"),
-        ("training.momentum = 0.5", "expected only with optimizer"),
+        ('training.optimizer = "adma"', "found 'adma' (did you mean adam?), expected one of sgd, momentum"),
+        ("training.momentum = 0.5", "momentum is not a known key of sgd; expected lr, weight_decay"),
         ("training.steps = 0", "found 0, expected a number from 1 to 200"),
         ("training.lr = -1", "found -1"),
         ('training.train = ["y"]', "'y' has no gradient here"),

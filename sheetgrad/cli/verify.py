@@ -30,10 +30,11 @@ def verify_workbooks(
     [bold]sheetgrad verify mlp.xlsx --engine formualizer --engine libreoffice[/]     in one table
     """
     from sheetgrad.cli.reports import compare, show
+    from sheetgrad.engines import AUTOMATIC
     from sheetgrad.verify import verify
 
     good, refused = True, False
-    engines = list(dict.fromkeys(engine or ["formualizer"]))
+    engines = list(dict.fromkeys(engine or AUTOMATIC[:1]))
     for book in progress(books, "verifying") if not as_json else books:
         reports = []
         for name in engines:
