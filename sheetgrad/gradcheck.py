@@ -2,7 +2,7 @@
 
 Every input cell is nudged both ways in memory, the workbook is recalculated, and the slope of the loss is compared
 with the gradient cell as it stands. What may differ, and what is a kink, is decided as on the Nudge sheet
-(:mod:`sheetgrad.sheets.nudge`). The file itself is never changed.
+(``agreement.toml``). The file itself is never changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from openpyxl.utils.cell import get_column_letter, range_boundaries
 from sheetgrad.engines import AUTOMATIC, Changes, EngineError, ErrorValue, Formula, Values, get_engine, save_as_xlsx
 from sheetgrad.errors import SheetgradError
 from sheetgrad.files import whole
-from sheetgrad.sheets.nudge import AGREE, DISAGREE, KINK, agreement, allowed_error
+from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.workbook.reading import WorkbookError, open_workbook, read_workbook, readable
 from sheetgrad.workbook.style import VERDICTS
 from sheetgrad.xlsx.contents import Contents, SheetContents
@@ -222,17 +222,17 @@ class _Check:
             moved = [loss_of(found) for found in values[at : at + 2 * count]]
             at += 2 * count
             h = self.step * np.maximum(1.0, np.abs(numbers))
-            right, left = (np.array(moved[::2]) - now) / h, (now - np.array(moved[1::2])) / h
-            slope = (right + left) / 2
+            nudges = dict(loss=now, up=np.array(moved[::2]), down=np.array(moved[1::2]), h=h)
+            slope = AGREEMENT.on_numbers(nudges, exact=True)["mean"].value
             shown = np.array([values[0][gradient.sheet][cell] for cell in gradient.cells()]).reshape(gradient.shape)
             names = np.array(gradient.cells(), dtype=object).reshape(gradient.shape)
             turned, note = _turned(given, gradient, shown, slope)
             if turned:
                 shown, names = shown.T, names.T
             found, names = shown.ravel(), names.ravel()
-            allowed = allowed_error(now, np.array(numbers), found, right, left, h)
-            verdict = agreement(found, right, left, allowed)
-            verdict = np.where(np.isfinite(slope), verdict, DISAGREE)
+            judged = AGREEMENT.on_numbers({**nudges, "value": numbers, "gradient": found}, exact=True)
+            left, right, allowed = (judged[word].value for word in ("left", "right", "allowed"))
+            verdict = np.where(np.isfinite(slope), judged["sign"].value, DISAGREE)
             notes += [note] if note else []
             wrong = verdict == DISAGREE
             factor = _factor(slope, found) if wrong.any() else None

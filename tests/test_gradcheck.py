@@ -6,9 +6,9 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from commands import assert_refused, sheetgrad
 from conftest import needs_libreoffice
 from openpyxl import Workbook, load_workbook
-from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import EngineError, GradcheckError, gradcheck
 from sheetgrad.gradcheck import Range, check

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sheetgrad import Lesson
 from sheetgrad.formulas.expressions import Fold, Op, Ref
 from sheetgrad.formulas.places import Area, Gathered, Placement
 from sheetgrad.formulas.printing import Printer
@@ -14,9 +15,13 @@ from sheetgrad.formulas.sidebyside import lined_up
 from sheetgrad.formulas.sums import FormulaError, ranges_in
 from sheetgrad.lines.cells import CellArray, concatenate
 from sheetgrad.plan.blocks import PlanError, Sheet
+from sheetgrad.plan.equations import draw
 from sheetgrad.plan.extents import extent, panels, placed
 from sheetgrad.plan.pages import breaks, pages, rows_above
 from sheetgrad.plan.placing import Order, Placing, Terms
+from sheetgrad.planning import make_plan
+from sheetgrad.sheets import gradients
+from sheetgrad.sheets.cover import settings_places
 
 
 def named(name: str, *shape: int) -> CellArray:
@@ -260,6 +265,43 @@ def test_gathered_terms_stand_where_they_say(step, flat):
     for run in runs:
         for term, (row, column) in zip(run, place.cells(run), strict=True):
             assert numbers[row - 1, column - 1] == values[term.index]
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def lesson(forward: str, **shapes: list[int]):
+    tensors = {name: {"role": "parameter", "shape": shape} for name, shape in shapes.items()}
+    table = {"title": "t", "question": "q", "forward": forward, "tensors": tensors, "laboratory": False}
+    return Lesson.from_table(table, "t", "t.toml")
+
+
+def test_a_vector_longer_than_a_sheet_is_wide_stands_in_a_column():
+    plan = make_plan(lesson("loss = (v * u).sum() / 100000", v=[20_000], u=[20_000]))
+    assert plan.sheet("Gradients").last_row > 20_000
+    assert plan.names["v_value"].right == plan.names["v_value"].left
+
+
+@pytest.mark.parametrize(
+    ("forward", "shapes", "message"),
+    [
+        ("m = v * 2\nloss = m.mean()", {"v": [2, 16_400]}, "m = v \\* 2: wider than the 16,384 columns of a sheet"),
+        ("loss = (a @ b).mean()", {"a": [1_000, 2], "b": [2, 1_000]}, "at most 2,000,000: use smaller tensors"),
+    ],
+)
+def test_what_excel_cannot_hold_is_said_of_the_line_as_it_was_written(forward, shapes, message):
+    with pytest.raises(PlanError, match=message):
+        make_plan(lesson(forward, **shapes))
+
+
+def test_a_drawing_is_not_changed_by_what_is_made_of_it():
+    small = lesson("loss = (v * v).sum()", v=[3])
+    drawing = draw(small, settings_places())
+    before = (drawing.drawn, drawing.labels, dict(drawing.heights), drawing.sections)
+    gradients.build(small, drawing, small.program.run(small.values))
+    assert (drawing.drawn, drawing.labels, dict(drawing.heights), drawing.sections) == before
+    with pytest.raises(TypeError):
+        drawing.places["v"] = []
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ steps = 4
 MAKEMORE = """
 title = "makemore"
 question = "Which letter comes next?"
+laboratory = false
 forward = '''
 emb = one @ C
 flat = emb.reshape(6, 6)
@@ -125,16 +126,16 @@ shape = [5, 2]
 seed = 1
 [tensors.w1]
 role = "parameter"
-shape = [6, 8]
+shape = [6, 7]
 random = "kaiming"
 seed = 2
 [tensors.b1]
 role = "parameter"
-shape = [8]
+shape = [7]
 seed = 3
 [tensors.w2]
 role = "parameter"
-shape = [8, 5]
+shape = [7, 5]
 random = "kaiming"
 seed = 4
 [tensors.b2]
@@ -144,13 +145,16 @@ seed = 5
 [tensors.y]
 role = "target"
 values = [1, 2, 3, 4, 1, 0]
+[nudge]
+limit = 10
 [training]
 lr = 0.2
-steps = 3
+steps = 2
 """
 MICROGPT = """
 title = "A microGPT"
 question = "How does attention learn?"
+laboratory = false
 forward = '''
 x0 = one @ wte + wpe
 m0 = x0.mean(-1, keepdims=True)
@@ -223,10 +227,10 @@ seed = 8
 role = "target"
 values = [1, 2, 3, 4, 5]
 [nudge]
-limit = 20
+limit = 9
 [training]
 lr = 0.05
-steps = 2
+steps = 1
 """
 GRAM = """
 title = "A matrix with itself"
@@ -245,6 +249,8 @@ seed = 1
 role = "input"
 shape = [7, 7]
 seed = 2
+[nudge]
+limit = 20
 [training]
 lr = 0.01
 steps = 3
@@ -253,6 +259,7 @@ train = ["a"]
 PARTS = """
 title = "Sums over parts"
 question = "Where do the cells of a part stand?"
+laboratory = false
 forward = '''
 part = a[1:7, 1:8]
 whole = (part * b).sum() + a[2:8, 2:9].max() + a[1:8, :6].sum() + (a[:5, :5] ** 2).mean()
@@ -273,9 +280,11 @@ seed = 2
 [tensors.ones9]
 role = "constant"
 values = [[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]]
+[nudge]
+limit = 10
 [training]
 lr = 0.01
-steps = 2
+steps = 1
 train = ["a"]
 """
 WIDE = """
@@ -290,25 +299,25 @@ loss = cross_entropy(scores, y)
 '''
 [tensors.x]
 role = "input"
-shape = [3, 784]
+shape = [2, 784]
 random = "uniform"
 seed = 1
 [tensors.w1]
 role = "parameter"
-shape = [784, 12]
+shape = [784, 5]
 random = "kaiming"
 decimals = 4
 seed = 2
 [tensors.w2]
 role = "parameter"
-shape = [12, 10]
+shape = [5, 6]
 random = "kaiming"
 seed = 3
 [tensors.y]
 role = "target"
-values = [3, 1, 4]
+values = [3, 1]
 [nudge]
-limit = 4
+limit = 2
 """
 NETWORKS = {
     "5-3-2": TWO_LAYERS,

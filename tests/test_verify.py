@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-import subprocess
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from zipfile import ZipFile
@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from conftest import LAYER, lesson_of, needs_libreoffice
 from openpyxl import Workbook, load_workbook
+from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.worksheet.formula import ArrayFormula
+from shelf import through_libreoffice
 
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.formulas.places import address
@@ -70,20 +72,9 @@ def test_the_report_says_which_application_stored_the_values(book):
 
 @needs_libreoffice
 def test_a_workbook_saved_by_libreoffice_verifies(built, tmp_path):
-    profile = (tmp_path / "profile").as_uri()
-    call = [
-        "soffice",
-        f"-env:UserInstallation={profile}",
-        "--headless",
-        "--convert-to",
-        "xlsx",
-        "--outdir",
-        str(tmp_path),
-        str(built),
-    ]
-    subprocess.run(call, check=True, capture_output=True, timeout=120)
+    saved = through_libreoffice([built], tmp_path)["layer"]
     for engine in ("formualizer", "cached"):
-        report = verify(tmp_path / built.name, engine)
+        report = verify(saved, engine)
         assert report.ok, report.mismatches[:3]
         assert report.checked_cells == report.formula_cells
 
@@ -210,6 +201,61 @@ def test_where_numpy_has_no_number_the_sheet_must_show_an_error(tmp_path):
     report = verify(path)
     assert not report.mismatches, report.mismatches[:3]
     assert report.nudges["agree"] < 2 and not report.ok
+
+
+# -- the errors that a report tells ---------------------------------------------------------------------------------
+
+
+def stored(path: Path, at: tuple[str, str], value: float) -> None:
+    """Another value stored in a formula's cell, as an application that computes otherwise would have stored it."""
+    sheet, cell = at
+    part = f"xl/worksheets/sheet{load_workbook(path).sheetnames.index(sheet) + 1}.xml"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    pattern = rf'(<c r="{cell}"[^>]*><f>[^<]*</f><v>)[^<]*(</v>)'.encode()
+    parts[part], count = re.subn(pattern, lambda found: found[1] + repr(value).encode() + found[2], parts[part])
+    assert count == 1
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def errors(path: Path) -> dict[str, tuple[float, float, bool]]:
+    """By tensor: the largest absolute and relative error, and whether that is good enough."""
+    found = verify(path, "cached").tensors
+    return {tensor.name: (tensor.max_abs_error, tensor.max_rel_error, tensor.ok) for tensor in found}
+
+
+@pytest.mark.parametrize("off", [0.5, 1e-3, 1e-7, -2e-8])
+def test_the_largest_error_of_a_tensor_is_reported_as_it_is(book, layer, off):
+    before, (sheet, cell) = errors(book), cell_of(layer, "out", "formula")
+    right = layer.program.run(layer.values)["out"]
+    stored(book, (sheet, cell), float(right[0, 0] * (1 + off)))
+    below = address(coordinate_to_tuple(cell)[0] + 1, coordinate_to_tuple(cell)[1])
+    stored(book, (sheet, below), float(right[1, 0] * (1 + off / 10)))  # a smaller one beside it
+    after = errors(book)
+    assert after["out"] == (
+        pytest.approx(abs(off * right[0, 0]), rel=1e-6),
+        pytest.approx(abs(off), rel=1e-6),
+        False,
+    )
+    assert {**after, "out": None} == {**before, "out": None}  # the other cells keep what was stored in them
+    assert before["out"][2] and before["out"][1] < 1e-12
+
+
+def test_an_error_within_bounds_is_reported_as_it_is(tmp_path):
+    text = """
+    title = "Small"
+    question = "How far off is next to nothing?"
+    forward = "s = x * w\\nloss = s + x"
+    tensors.x = {role = "input", values = 0.001}
+    tensors.w = {role = "parameter", values = 0.001}
+    """
+    lesson, path = lesson_of(text), tmp_path / "small.xlsx"
+    assert build(lesson, path).ok
+    stored(path, cell_of(lesson, "s", "formula"), 1e-6 + 5e-13)
+    absolute, relative, good = errors(path)["s"]
+    assert good and (absolute, relative) == (pytest.approx(5e-13, rel=1e-3), pytest.approx(5e-7, rel=1e-3))
 
 
 def damaged(kind: str, built: Path, folder: Path) -> Path:

@@ -67,7 +67,10 @@ scheme = "central"              # or "forward"
 
 @app.command("new")
 def new_template(name: Annotated[str, typer.Argument(help="The lesson's name; the file becomes NAME.toml.")]) -> None:
-    """Write a commented template to start a lesson of your own from."""
+    """Write a commented template to start a lesson of your own from.
+
+    [bold]sheetgrad new mine && sheetgrad build mine.toml[/]
+    """
     with refusals():
         from sheetgrad.files import TargetError
         from sheetgrad.lesson.fields import LessonError

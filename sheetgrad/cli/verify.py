@@ -24,6 +24,10 @@ def verify_workbooks(
 
     Every formula cell is recalculated and compared with NumPy; a formula that was changed is named.
     Exit status: 0 all agree, 1 something disagrees, 2 the call or a file is wrong.
+
+    [bold]sheetgrad verify workbooks/mlp.xlsx[/]
+
+    [bold]sheetgrad verify mlp.xlsx --engine formualizer --engine libreoffice[/]     in one table
     """
     from sheetgrad.cli.reports import compare, show
     from sheetgrad.engines import AUTOMATIC

@@ -14,12 +14,14 @@ from sheetgrad.formulas.expressions import Expr
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
 NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
 MOST_SHEET_ROWS = 1_048_576
+MOST_FORMULAS = 2_000_000  # of one sheet: about 2 GB while it is made; more would take the memory of a school computer
 
 
 class PlanError(SheetgradError, ValueError):
@@ -80,7 +82,8 @@ class Label:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``."""
+    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``; ``color`` is ``ink`` or what it is about:
+    ``gradient``, ``nudge``, ``wrong``."""
 
     title: str
     x: Area
@@ -113,7 +116,8 @@ class Sheet:
     they hold, ``sentences`` (verdicts in words, wider than their cell) its ink alone. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
-    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan.
+    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan: those that agree, stand at a kink or
+    disagree, and their total. ``names`` are defined names of areas.
     """
 
     name: str
@@ -137,7 +141,8 @@ class Sheet:
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")
-    tally: Mapping[str, int] = field(default_factory=dict)
+    tally: Mapping[str, Spread] = field(default_factory=dict)
+    names: dict[str, Area] = field(default_factory=dict)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from sheetgrad.autodiff.program import Line, Program, Step
 from sheetgrad.formulas.places import Placement
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Label, PlanError, columns_for
+from sheetgrad.plan.blocks import MOST_FORMULAS, MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Label, PlanError, columns_for
 from sheetgrad.plan.drawing import GRADIENTS, Blanks, Drawing, Drawn
 from sheetgrad.plan.extents import panels, placed
 from sheetgrad.plan.lying import lie
@@ -25,6 +26,11 @@ def draw(
 ) -> Drawing:
     """Where everything stands, with the copies that sums need."""
     program, blanks = lesson.program, blanks or Blanks()
+    size = sum(math.prod(line.shape) for line in (*program.forward, *program.backward))
+    if size > MOST_FORMULAS:
+        raise PlanError(
+            f"the forward and backward pass take {size:,} formula cells, at most {MOST_FORMULAS:,}: use smaller tensors"
+        )
     lying = lie(program)
     hidden = blanks.on_the_way(program)
     backward: dict[str, list[Line]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.formulas.expressions import Expr, Fold, Ref, children
+from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS
 
 
 def lie(program: Program) -> dict[str, str]:
@@ -51,7 +52,8 @@ def lie(program: Program) -> dict[str, str]:
         name = line.target.split(".")[0]
         if len(line.shape) == 1:
             lying[line.target] = lying.get(name, "row")
-    return lying
+    too_long = {key for key in lying if program.shapes[key][0] > MOST_SHEET_COLUMNS // 2}
+    return lying | dict.fromkeys(too_long, "column")
 
 
 def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:

@@ -15,19 +15,29 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, run_lines
-from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text
+from sheetgrad.formulas.expressions import Expr, Index
 from sheetgrad.formulas.fills import Filled, fill, fill_lines
 from sheetgrad.formulas.places import Area, Book, Place, Placement
 from sheetgrad.formulas.printing import Printer, Token
 from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Block, PlanError, Sheet, number_format
+from sheetgrad.plan.blocks import (
+    MOST_FORMULAS,
+    MOST_SHEET_COLUMNS,
+    MOST_SHEET_ROWS,
+    Block,
+    PlanError,
+    Sheet,
+    number_format,
+)
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
+from sheetgrad.tables.table import table
 
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
 FIRST_LINE = 2  # after the names and the numbers as they are
+TABLE = table("passes")
 
 
 def pass_cells(program: Program, names: Collection[str]) -> int:
@@ -161,6 +171,9 @@ class Passes:
             self.flat[copy] = at
             at += copy.size
         self.fields = at - (0 if self.flat else 1)
+        cells = self.count * len(self.titles) * self.laid.line_cells
+        if cells > MOST_FORMULAS:
+            raise PlanError(f"{self.sheet.name}: {cells:,} cells of passes, at most {MOST_FORMULAS:,}")
         _, last_column = self.cell(self.last_line, self.fields - 1)
         if last_column > MOST_SHEET_COLUMNS or self.bottom > MOST_SHEET_ROWS:
             raise PlanError(
@@ -269,38 +282,43 @@ class Passes:
         ``found`` is what :func:`run_nudged` gives for these lines.
         """
         fields = self.passes[which]
-        shift = Call("IF", (Op("=", Ref("label", ()), Ref("number", ())), Ref("amount", ()), Num(0)))
+        moved = TABLE.on_cells()["plus" if sign == "+" else "minus"]
         for name in self.names:
             field, start = fields[name], self.passes[0][name]
             expected = _stacked(self.laid.orders[name], found)
 
             def nudged(i: int, j: int, field=field, start=start) -> list[Token]:
                 book = {
-                    "base": [self.place(1, start + j)],
+                    "start": [self.place(1, start + j)],
                     "label": [self.place(0, field + j)],
                     "number": [number(FIRST_LINE + i)],
                     "amount": [amount(FIRST_LINE + i)],
                 }
-                return Printer(book).tokens(Op(sign, Ref("base", ()), shift))
+                return Printer(book).tokens(moved)
 
             self.block(
                 FIRST_LINE, field, self.count, expected.shape[1], nudged, expected, "pass", number_format(expected)
             )
         self.compute(which, found)
 
-    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
-        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+    def compute(
+        self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0, and
+        ``spread`` how far off each number may be."""
         fields = self.passes[which]
         printer = lru_cache(None)(lambda line: Printer(self.book(fields, FIRST_LINE + line)))
         for line in self.lines:
             cells = self.program.cells[line.target]
-            self._computed(line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found)
+            self._computed(
+                line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found, spread
+            )
         for copy in self.laid.again:
             terms = copy.terms
             cells = CellArray((len(terms),), lambda index, terms=terms: terms[index[0]], uniform=False)
-            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found)
+            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found, spread)
 
-    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found) -> None:
+    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found, spread) -> None:
         """The formulas of a tensor, or of a copy, in every line."""
         own = part is self.laid.orders.get(key)
         elements = [term.index for term in part.terms] if own else list(np.ndindex(cells.shape))
@@ -318,7 +336,8 @@ class Passes:
             raise PlanError(f"{self.program.written(key)}: on the {self.sheet.name} sheet {error}") from None
         expected = _stacked(part, found)
         style = "pass_gradient" if key.partition(".")[2] else "pass"
-        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
+        tolerance = _stacked(part, spread) if spread else 0.0
+        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 
     def field(
         self,
@@ -349,19 +368,3 @@ def _stacked(part: Copy, found: Mapping[str, np.ndarray]) -> np.ndarray:
         numbers = np.asarray(found[part.tensor])
         return np.transpose(numbers, (0, *(axis + 1 for axis in part.axes))).reshape(len(numbers), -1)
     return np.array([found[term.tensor][(slice(None), *term.index)] for term in part.terms]).T
-
-
-def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:
-    """``IF(test, value, IF(…, otherwise))``."""
-    for test, value in reversed(pairs):
-        otherwise = Call("IF", (test, value, otherwise))
-    return otherwise
-
-
-def joined(*parts: Expr | str) -> Expr:
-    """Texts and values joined with ``&``."""
-    expressions = [Text(part) if isinstance(part, str) else part for part in parts]
-    sentence = expressions[0]
-    for part in expressions[1:]:
-        sentence = Op("&", sentence, part)
-    return sentence

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Shape, Text, Whole
+from sheetgrad.formulas.expressions import Expr, Index, Shape
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
+from sheetgrad.lines.typed import Range, Typed
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import (
     GRADIENTS,
@@ -25,8 +26,10 @@ from sheetgrad.plan.drawing import (
     input_blocks,
 )
 from sheetgrad.plan.equations import FIRST_COLUMN
+from sheetgrad.tables.table import table
 
 NAME = GRADIENTS
+TABLE = table("waiting")
 HOW_TO_READ = (
     "Top to bottom is the forward pass. Under each block stands its gradient .g; read those from bottom to top: "
     "that is the backward pass."
@@ -126,13 +129,13 @@ def _copied(drawing: Drawing, item: Drawn, values, waiting, more: dict) -> list[
 
 def _once_filled(cells: CellArray, needs: Sequence[str], shapes: Mapping[str, Shape]) -> CellArray:
     """The cells, or an empty text as long as some number is missing in the blocks that they need."""
-    counted = [Call("COUNT", (Whole(key),)) for key in needs]
     every = sum(int(np.prod(shapes[key], dtype=int)) for key in needs)
-    there: Expr = counted[0]
-    for count in counted[1:]:
-        there = Op("+", there, count)
-    test = Op("=", there, Num(every))
-    return CellArray(cells.shape, lambda index: Call("IF", (test, cells.element(index), Text(""))), cells.uniform)
+    known = {"needed": Range(tuple(needs)), "every": every}
+
+    def element(index: Index) -> Expr:
+        return TABLE.on_cells(values={**known, "number": Typed(cells.element(index))})["shown"]
+
+    return CellArray(cells.shape, element, cells.uniform)
 
 
 WORDS = {

@@ -11,7 +11,7 @@ import numpy as np
 from sheetgrad.engines import Grid, Grids, Value
 from sheetgrad.formulas.places import address
 from sheetgrad.plan.blocks import Block, Plan, Sheet
-from sheetgrad.sheets import nudge
+from sheetgrad.tables.agreement import AGREE, KINK
 from sheetgrad.verifying.difference import difference, largest_differences, numbers_of
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck, plain
 from sheetgrad.workbook.spelling import same_formula
@@ -58,11 +58,11 @@ class Comparison:
             tensors.append(TensorCheck(name, sum(sizes), max(absolute), max(relative), all(good)))
         signs = [sign for _, sign in self.verdicts]
         nudges = {
-            "agree": signs.count(nudge.AGREE),
-            "disagree": len(signs) - signs.count(nudge.AGREE) - signs.count(nudge.KINK),
-            "kink": signs.count(nudge.KINK),
+            "agree": signs.count(AGREE),
+            "disagree": len(signs) - signs.count(AGREE) - signs.count(KINK),
+            "kink": signs.count(KINK),
         }
-        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (nudge.AGREE, nudge.KINK))
+        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (AGREE, KINK))
         return Report(
             workbook,
             lesson,

@@ -9,6 +9,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address
 from sheetgrad.plan.blocks import Chart, Series, Sheet
+from sheetgrad.workbook.style import CURVES
 
 if TYPE_CHECKING:
     from openpyxl.chart import ScatterChart
@@ -58,12 +59,14 @@ def _curve(target: Worksheet, series: Series) -> Curve:
     values = [Reference(target, range_string=absolute(area)) for area in (series.y, series.x)]
     curve = Curve(*values, title=series.title)
     dash, width = MARKS[series.mark]
-    line = LineProperties(solidFill=series.color, w=width, prstDash=dash) if dash else LineProperties(noFill=True)
+    line = (
+        LineProperties(solidFill=CURVES[series.color], w=width, prstDash=dash) if dash else LineProperties(noFill=True)
+    )
     curve.smooth = False
     curve.graphicalProperties = GraphicalProperties(ln=line)
     curve.marker = Marker(symbol="none" if dash else "circle", size=8)
     if not dash:
-        curve.marker.graphicalProperties = GraphicalProperties(solidFill=series.color)
+        curve.marker.graphicalProperties = GraphicalProperties(solidFill=CURVES[series.color])
     return curve
 
 

@@ -29,7 +29,7 @@ def _normal(formula: str) -> list[str]:
         if token.type == Token.WSPACE:
             continue
         if token.type == Token.OPERAND and token.subtype == Token.NUMBER:
-            words.append(repr(float(token.value)))
+            words.append(f"{float(token.value):.15g}")  # LibreOffice writes no more digits
         elif token.type == Token.OPERAND and token.subtype == Token.TEXT:
             words.append(token.value)
         else:

@@ -37,7 +37,7 @@ CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 1  # of what it holds
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 CREATOR = "sheetgrad"
-ROWS = re.compile(rb"<sheetData\s*/>|<sheetData></sheetData>")
+ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
 
 
@@ -153,7 +153,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
         if label.span > 1:
             target.merged_cells.add(f"{at}:{address(label.row, label.column + label.span - 1)}")
         if label.link:
-            target._hyperlinks.append(Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}"))
+            target[at].hyperlink = Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}")
     _look(target, sheet)
     _choices(target, sheet)
     _verdicts(target, sheet)
