@@ -9,13 +9,14 @@ from io import StringIO
 from unittest.mock import patch
 
 TERMINAL = {"NO_COLOR": "1", "COLUMNS": "200"}
+with patch.dict(os.environ, TERMINAL):  # read when the console is made
+    from sheetgrad.cli import main
+
 PROGRAM = [sys.executable, "-c", "from sheetgrad.cli import main; main()"]
 
 
 def sheetgrad(*arguments, cwd) -> subprocess.CompletedProcess:
     """Runs the command in this process, which has imported already what a new one must; see :func:`as_process`."""
-    from sheetgrad.cli import main
-
     call = ["sheetgrad", *map(str, arguments)]
     handler, out, err, status = signal.getsignal(signal.SIGTERM), StringIO(), StringIO(), 0
     terminal = patch.dict(os.environ, TERMINAL), patch.object(sys, "argv", call)

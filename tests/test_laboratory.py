@@ -1,6 +1,5 @@
 """The Step size, Ripple and Tangent sheets: every picked number, tolerances that are neither loose nor tight."""
 
-import random
 import shutil
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from sheetgrad.verify import compare
 from sheetgrad.xlsx.contents import Contents
 
 STEP_SIZE = step_size.TABLE.constants
-SETTINGS = ("laboratory.step_size", "laboratory.ripple", "laboratory.tangent", "laboratory.nudge", "laboratory.reach")
 
 
 def cells(plan) -> dict[str, tuple[str, str]]:
@@ -39,77 +37,11 @@ def shown(path, sheet: str) -> dict[str, object]:
     return {cell.coordinate: cell.value for row in rows for cell in row if cell.value is not None}
 
 
-def play(path, values: dict[str, object], lesson: Lesson) -> None:
-    """Sets numbers to play with, and every given number a little off, as a student would."""
-    plan, book = make_plan(lesson), load_workbook(path)
-    assert {key for key in values if "." in key} <= set(cells(plan))
-    for key, (sheet, cell) in cells(plan).items():
-        if key in values:
-            book[sheet][cell] = values[key]
-    for block in plan.sheet("Gradients").blocks:
-        if block.kind == "input" and values.get("shift"):
-            cell = book["Gradients"].cell(block.row, block.column)
-            if lesson.tensors[block.name].role != "target":
-                cell.value += values["shift"]
-    book.save(path)
-
-
-def picked(shelf, name: str) -> Path:
-    """A copy of the lesson's workbook with a random number picked on each sheet, other ones in every run."""
-
-    def make(folder: Path) -> None:
-        chance = random.Random(f"{seed_of_this_run()} {name}")
-        picks = {setting: chance.choice(list(lesson_named(name).numbers)) for setting in SETTINGS[:3]}
-        play(shutil.copy(shelf.built(lesson_named(name))[0], folder), picks | SIZES, lesson_named(name))
-
-    return shelf.once(f"{name}-picked", make)[0] / f"{name}.xlsx"
-
-
-SIZES = {"laboratory.nudge": 1e-3, "laboratory.reach": 0.07, "nudge.step": 1e-5, "shift": 0.125}
-
-
-def assert_verifies(path: Path, engine: str = "formualizer") -> None:
-    report = verify(path, engine)
-    assert report.ok, report.mismatches[:3]
-    assert report.checked_cells == report.formula_cells
-
-
-@pytest.mark.parametrize("name", COURSE)
-def test_any_picked_number_verifies(shelf, name):
-    assert_verifies(picked(shelf, name))
-
-
-@needs_libreoffice
-@pytest.mark.parametrize("name", COURSE)
-def test_any_picked_number_verifies_in_libreoffice(shelf, name):
-    saved = shelf.saved_by_libreoffice("laboratory", lambda folder: [picked(shelf, other) for other in COURSE])
-    assert_verifies(saved[name], "cached")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", COURSE)
-@pytest.mark.parametrize("which", [0.3, 0.6, 1.0])
-def test_numbers_from_the_whole_list_verify_when_they_are_picked(workbook, tmp_path, name, which):
-    path, listed = Path(shutil.copy(workbook(name), tmp_path)), list(lesson_named(name).numbers)
-    pick = listed[round(which * (len(listed) - 1))]
-    play(path, dict.fromkeys(SETTINGS[:3], pick) | SIZES, lesson_named(name))
-    assert_verifies(path)
-
-
-@needs_libreoffice
-@pytest.mark.long
-@pytest.mark.parametrize("name", COURSE)
-def test_the_last_number_verifies_in_libreoffice_when_it_is_picked(workbook, tmp_path, name):
-    path = Path(shutil.copy(workbook(name), tmp_path))
-    play(
-        path, dict.fromkeys(SETTINGS[:3], list(lesson_named(name).numbers)[-1]) | {"shift": 0.0625}, lesson_named(name)
-    )
-    assert_verifies(path, "libreoffice")
-
-
 def test_a_number_that_is_not_in_the_list_is_named(workbook, tmp_path):
-    path = shutil.copy(workbook("neuron"), tmp_path)
-    play(path, {"laboratory.ripple": "w[9]"}, Lesson.load("neuron"))
+    path, book = Path(shutil.copy(workbook("neuron"), tmp_path)), load_workbook(workbook("neuron"))
+    sheet, cell = cells(make_plan(lesson_named("neuron")))["laboratory.ripple"]
+    book[sheet][cell] = "w[9]"
+    book.save(path)
     assert any("must be one of x[1]" in m.problem and m.found == "w[9]" for m in verify(path).mismatches)
 
 

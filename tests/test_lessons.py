@@ -75,29 +75,14 @@ def test_every_formula_cell_agrees_with_numpy(case):
     assert report.nudges["agree"] > 0 and report.nudges["kink"] == (case.lesson.name == "kinks")
 
 
-def test_ironcalc_computes_the_same(case):
-    report = verify(case.path, "ironcalc")
-    assert report.ok, report.mismatches[:3]
-    assert report.checked_cells == case.report.formula_cells
-
-
-@needs_libreoffice
-def test_libreoffice_computes_the_same_and_saves_it_whole(case, shelf):
-    """The values are those that LibreOffice stored in what it saved, and each formula is still the lesson's."""
-    saved = shelf.saved_by_libreoffice("lessons", lambda folder: [shelf.built(lesson_named(name))[0] for name in NAMES])
-    report = verify(saved[case.lesson.name], "cached")
-    assert report.ok, report.mismatches[:3]
-    assert report.checked_cells == report.formula_cells == case.report.formula_cells
-    assert report.saved_by.startswith("LibreOffice")
-
-
-@needs_libreoffice
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
-def test_the_engine_libreoffice_reads_the_same_from_every_lesson(workbook, name):
-    report = verify(workbook(name), "libreoffice")
+@pytest.mark.parametrize("engine", ["ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_another_engine_computes_the_same(shelf, name, engine):
+    path, built = shelf.built(lesson_named(name))
+    report = verify(path, engine)
     assert report.ok, report.mismatches[:3]
-    assert report.checked_cells == report.formula_cells
+    assert report.checked_cells == built.formula_cells
 
 
 def test_gradients_equal_those_of_autograd(case):
