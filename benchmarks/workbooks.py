@@ -55,11 +55,11 @@ from openpyxl import Workbook, load_workbook
 from rich.console import Console
 from rich.table import Table
 
-from sheetgrad.build import carried
+from sheetgrad.building import carried
 from sheetgrad.engines import AUTOMATIC, Grids
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import verify, verify_stored
+from sheetgrad.verifying.verify import verify, verify_stored
 from sheetgrad.workbook.values import evaluated
 from sheetgrad.workbook.write import write
 from sheetgrad.xlsx.stored import with_values
