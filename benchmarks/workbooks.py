@@ -55,11 +55,11 @@ from openpyxl import Workbook, load_workbook
 from rich.console import Console
 from rich.table import Table
 
-from sheetgrad.build import carried
+from sheetgrad.building import carried
 from sheetgrad.engines import AUTOMATIC, Grids
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import verify, verify_stored
+from sheetgrad.verifying.verify import verify, verify_stored
 from sheetgrad.workbook.values import evaluated
 from sheetgrad.workbook.write import write
 from sheetgrad.xlsx.stored import with_values
@@ -93,9 +93,10 @@ NETWORKS = {  # about so many formula cells in all; found by trying
 def network_lesson(network: Network) -> Lesson:
     """The lesson of the network, read afresh: nothing that an earlier run has made is kept."""
     n, i, h, o = network.batch, network.inputs, network.hidden, network.outputs
+    fine = {"decimals": 6}  # of coarse numbers some sum is 0 but for rounding, and relu is at its corner there
     given = {
-        "x": {"role": "input", "shape": [n, i], "seed": 1},
-        "w1": {"role": "parameter", "shape": [i, h], "random": "kaiming", "seed": 2},
+        "x": {"role": "input", "shape": [n, i], "seed": 1, **fine},
+        "w1": {"role": "parameter", "shape": [i, h], "random": "kaiming", "seed": 2, **fine},
         "b1": {"role": "parameter", "shape": [h], "seed": 3},
         "w2": {"role": "parameter", "shape": [h, o], "random": "kaiming", "seed": 4},
         "b2": {"role": "parameter", "shape": [o], "seed": 5},

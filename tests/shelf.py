@@ -13,7 +13,7 @@ from typing import TypeVar
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, build
-from sheetgrad.verify import Report
+from sheetgrad.verifying.verify import Report
 
 Made = TypeVar("Made")
 

@@ -24,7 +24,7 @@ ROWS = [  # from the ground up; a module or a room (a folder) belongs to the row
     ["recalculation"],
     ["engines"],
     ["workbook"],
-    ["build", "verify", "verifying", "proof", "gradcheck", "gradchecking"],
+    ["building", "verifying", "gradchecking"],
     ["classroom"],
     ["", "cli"],  # what is imported from the package itself, and the commands
 ]

@@ -15,7 +15,7 @@ from sheetgrad.formulas.places import address
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge, ripple, step_size, tangent
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
-from sheetgrad.verify import compare
+from sheetgrad.verifying.verify import compare
 from sheetgrad.xlsx.contents import Contents
 
 STEP_SIZE = step_size.TABLE.constants

@@ -21,7 +21,7 @@ from sheetgrad.lines.parse import parse_lines
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets.nudge import LIGHT
-from sheetgrad.verify import Report
+from sheetgrad.verifying.verify import Report
 from sheetgrad.workbook.write import CARRIER
 
 DIALECT = {

@@ -31,7 +31,7 @@ from sheetgrad.lines.parse import parse_lines
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge
 from sheetgrad.tables.agreement import DISAGREE
-from sheetgrad.verify import difference
+from sheetgrad.verifying.verify import difference
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 FEW, MANY = 100, int(os.environ.get("SHEETGRAD_RANDOM", "1000"))

@@ -22,7 +22,7 @@ from sheetgrad.planning import make_plan
 from sheetgrad.sheets import step_size, tangent
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.tables.table import table
-from sheetgrad.verify import difference
+from sheetgrad.verifying.verify import difference
 from sheetgrad.workbook.style import CHANGED, VERDICTS
 
 # -- every table on numbers and on cells --------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from shelf import through_libreoffice
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.formulas.places import address
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import compare, difference
 from sheetgrad.verifying.difference import largest_differences
+from sheetgrad.verifying.verify import compare, difference
 from sheetgrad.xlsx.contents import Contents
 from sheetgrad.xlsx.grid import ErrorValue
 from sheetgrad.xlsx.parts import rewritten, sheet_parts

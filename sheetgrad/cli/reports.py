@@ -11,7 +11,7 @@ from sheetgrad.cli.console import MOST_SHOWN, out
 from sheetgrad.engines import get_engine
 
 if TYPE_CHECKING:
-    from sheetgrad.verify import Report
+    from sheetgrad.verifying.verify import Report
 
 
 def line(report: Report) -> str:

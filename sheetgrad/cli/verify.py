@@ -31,7 +31,7 @@ def verify_workbooks(
     """
     from sheetgrad.cli.reports import compare, show
     from sheetgrad.engines import AUTOMATIC
-    from sheetgrad.verify import verify
+    from sheetgrad.verifying.verify import verify
 
     good, refused = True, False
     engines = list(dict.fromkeys(engine or AUTOMATIC[:1]))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetgrad.build import carried
+from sheetgrad.building import carried
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.engines import AUTOMATIC, get_engine
@@ -24,7 +24,7 @@ from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
 from sheetgrad.sheets import check
 from sheetgrad.tables.agreement import AGREE, KINK
-from sheetgrad.verify import compare, difference
+from sheetgrad.verifying.verify import compare, difference
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
 from sheetgrad.xlsx.contents import Contents

@@ -9,7 +9,7 @@ from sheetgrad.engines import AUTOMATIC
 from sheetgrad.files import TargetError, whole
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import Report, verify_stored
+from sheetgrad.verifying.verify import Report, verify_stored
 from sheetgrad.workbook.reading import WorkbookError, carried_table, read_workbook, readable
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write

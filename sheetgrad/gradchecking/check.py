@@ -113,7 +113,7 @@ def check(
     gradients, of equal shape or one the transpose of the other. An input x is nudged by ``step`` · max(1, |x|).
     Without an ``engine`` the first of ``AUTOMATIC`` is taken that can evaluate the workbook.
 
-    Raises :class:`GradcheckError` for ranges that do not fit, :class:`~sheetgrad.verify.WorkbookError` for a file
+    Raises :class:`GradcheckError` for ranges that do not fit, :class:`~sheetgrad.workbook.reading.WorkbookError` for a file
     that cannot be read, ``EngineError`` when no engine can evaluate it.
     """
     path = Path(path)
