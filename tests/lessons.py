@@ -55,11 +55,11 @@ top = x.max(0)
 loss = (high * top).sum() + (s * z).sum() + c + (q ** 2).mean() + gelu(bet).sum() + where(gam > 0, gam, 0).sum() + tanh(r).sum() - mse(n, x)
 '''
 [tensors]
-x = {role = "input", shape = [7, 3]}
+x = {role = "input", shape = [5, 3]}
 gam = {role = "parameter", shape = [3], seed = 3}
 bet = {role = "parameter", shape = [3], seed = 4}
 u = {role = "parameter", shape = [2, 4], seed = 5}
-lab = {role = "target", values = [0, 1, 2, 3, 0, 1, 2]}
+lab = {role = "target", values = [0, 1, 2, 3, 0]}
 t3 = {role = "parameter", shape = [2, 2, 3], seed = 9}
 p = {role = "constant", shape = [2, 3, 2], seed = 10}
 [nudge]
@@ -83,10 +83,10 @@ jacobian.example = 2
 contributions.of = ["b"]
 training = {lr = 0.05, steps = 7, optimizer = "momentum", momentum = 0.8, train = ["w", "b", "x"]}
 tensors.x = {role = "input", shape = [4, 3], seed = 3}
-tensors.w = {role = "parameter", shape = [3, 6], seed = 4}
-tensors.b = {role = "parameter", shape = [6], seed = 5}
-tensors.y = {role = "target", shape = [4, 6], seed = 6, random = "uniform"}
-tensors.k = {role = "target", values = [0, 3, 5, 1]}
+tensors.w = {role = "parameter", shape = [3, 4], seed = 4}
+tensors.b = {role = "parameter", shape = [4], seed = 5}
+tensors.y = {role = "target", shape = [4, 4], seed = 6, random = "uniform"}
+tensors.k = {role = "target", values = [0, 3, 2, 1]}
 nudge.limit = 18
 ops.cube = {forward = "a ** 3", a = "g * 3 * a ** 2"}
 """

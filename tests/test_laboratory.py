@@ -1,5 +1,6 @@
 """The Step size, Ripple and Tangent sheets: every picked number, tolerances that are neither loose nor tight."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -193,10 +194,12 @@ def test_a_bias_moves_every_example_and_a_weight_a_column(workbook):
         assert count.expected[0, 0] == moved
 
 
+@pytest.mark.parametrize("picks", [1, pytest.param(5, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", COURSE)
-def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(name):
+def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(name, picks):
     lesson = Lesson.load(name).with_setting("laboratory.nudge", 1e-7)
-    for pick in list(lesson.numbers)[:: max(1, len(lesson.numbers) // 4)]:
+    chance = random.Random(f"{seed_of_this_run()} {name}")
+    for pick in chance.sample(list(lesson.numbers), min(picks, len(lesson.numbers))):
         changed = lesson.with_setting("laboratory.ripple", pick)
         tensor, index = lesson.numbers[pick]
         gradient = lesson.program.run(lesson.values)[f"{tensor}.g"][index]
@@ -246,26 +249,6 @@ def test_the_tangent_sheet_names_the_corner(workbook):
 
 
 # -- charts and sizes ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", COURSE)
-def test_charts_point_at_the_numbers_and_name_their_axes(workbook, name):
-    book = load_workbook(workbook(name), data_only=True)
-    (v,) = book["Step size"]._charts
-    (curve,) = book["Tangent"]._charts
-    assert v.x_axis.scaling.logBase == v.y_axis.scaling.logBase == 10
-    assert curve.x_axis.scaling.logBase is None
-    for chart, sheet, counts in ((v, "Step size", [15, 15, 15, 15, 2]), (curve, "Tangent", [41, 41, 3])):
-        assert chart.x_axis.title and chart.y_axis.title and not chart.visible_cells_only
-        found = []
-        for series in chart.series:
-            for reference in (series.xVal.numRef.f, series.yVal.numRef.f):
-                area = book[sheet][reference.split("!")[1].replace("$", "")]
-                numbers = [cell.value for row in area for cell in row]
-                assert all(isinstance(n, (int, float)) for n in numbers)
-                assert sheet == "Tangent" or min(numbers) > 0
-            found.append(len(numbers))
-        assert found == counts
 
 
 def test_mlp_stays_small(workbook):

@@ -148,6 +148,25 @@ def test_every_tensor_can_be_found_by_its_defined_name(case):
         np.testing.assert_allclose(shown, found[key].ravel(), rtol=1e-9, atol=1e-12)
 
 
+def test_charts_point_at_the_numbers_and_name_their_axes(case):
+    book = case.values
+    (v,) = book["Step size"]._charts
+    (curve,) = book["Tangent"]._charts
+    assert v.x_axis.scaling.logBase == v.y_axis.scaling.logBase == 10
+    assert curve.x_axis.scaling.logBase is None
+    for chart, sheet, counts in ((v, "Step size", [15, 15, 15, 15, 2]), (curve, "Tangent", [41, 41, 3])):
+        assert chart.x_axis.title and chart.y_axis.title and not chart.visible_cells_only
+        found = []
+        for series in chart.series:
+            for reference in (series.xVal.numRef.f, series.yVal.numRef.f):
+                area = book[sheet][reference.split("!")[1].replace("$", "")]
+                numbers = [cell.value for row in area for cell in row]
+                assert all(isinstance(n, (int, float)) for n in numbers)
+                assert sheet == "Tangent" or min(numbers) > 0
+            found.append(len(numbers))
+        assert found == counts
+
+
 def r1c1(formula: str, row: int, column: int) -> str:
     """The formula with its references relative to where it stands."""
 
