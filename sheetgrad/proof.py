@@ -27,6 +27,7 @@ STEP = 1e-200  # h: its square is 0, and slopes down to 1e-100 keep all their di
 RELATIVE = 1e-9  # of the larger of gradient and slope
 ROUNDINGS = 8  # of every value of the pass on its way to the gradient
 DIRECTIONS = 3
+SMALLEST = 1e-30  # scale of a number: moved by 1 / SMALLEST, the square of its step is still 0
 EPSILON = float(np.finfo(float).eps)
 
 
@@ -84,7 +85,7 @@ class _Tensor:
         self.gradient = np.asarray(values[f"{name}.g"], dtype=float).ravel()
         self.loss = float(values[program.loss])
         rounding = ROUNDINGS * EPSILON * _weight(values) / np.maximum(1.0, np.abs(values[name]).ravel())
-        self.scale = np.maximum(np.abs(self.gradient), np.maximum(rounding / RELATIVE, 1e-290))
+        self.scale = np.maximum(np.abs(self.gradient), np.maximum(rounding / RELATIVE, SMALLEST))
         self.generator = np.random.default_rng(len(self.gradient))
         self.wrong: list[Wrong] = []
         self.kinks = 0
