@@ -233,13 +233,20 @@ def test_two_runs_at_once_make_one_handout(tmp_path):
     assert {row.status for row in graded(record, tmp_path / "in", tmp_path / "j").values()} == {"marked"}
 
 
+@pytest.mark.long
+def test_a_cluster_that_does_not_answer_is_refused_in_one_line(tmp_path):
+    (tmp_path / "c.csv").write_text("id\na\n")
+    call = ("handout", "mlp", "--roster", "c.csv", "-o", "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert_refused(sheetgrad(*call, cwd=tmp_path), "--scheduler", "127.0.0.1:9")
+
+
 def test_calls_that_cannot_be_answered_are_refused_in_one_line(tmp_path):
     (tmp_path / "c.csv").write_text("id\na\n")
     base = ("handout", "mlp", "--roster", "c.csv", "-o", "out")
     assert_refused(sheetgrad(*base, "--blank", "w3.g", cwd=tmp_path), "w3.g", "did you mean")
     assert_refused(sheetgrad(*base, "--blank", "loss.g", cwd=tmp_path), "loss.g")
     assert_refused(sheetgrad(*base, "--mode", "test", cwd=tmp_path), "--mode", "practice or exam")
-    assert_refused(sheetgrad(*base, "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path), "--scheduler", "127.0.0.1:9")
+    assert_refused(sheetgrad(*base, "--scheduler", "no://where", cwd=tmp_path), "--scheduler", "no://where")
     assert_refused(
         sheetgrad("handout", "mlp", "--roster", "none.csv", "-o", "out", cwd=tmp_path), "none.csv", "no such"
     )

@@ -41,7 +41,7 @@ def school(shelf, size: int) -> tuple[handout.Record, Path, dict[str, str]]:
     return handout.Record.load(folder), folder, kinds
 
 
-classes = pytest.mark.parametrize("size", [2 * len(KINDS), pytest.param(200, marks=pytest.mark.long)])
+classes = pytest.mark.parametrize("size", [len(KINDS), pytest.param(200, marks=pytest.mark.long)])
 
 
 def assert_marked_as_expected(rows: dict[str, assign.Row], kinds: dict[str, str]) -> None:
@@ -69,10 +69,7 @@ def test_a_class_of_every_kind_of_pupil_is_marked_as_it_should_be(shelf, tmp_pat
     rows = graded(record, folder / "inbox", tmp_path / "journal")
     assert len(rows) == size
     assert_marked_as_expected(rows, kinds)
-    alike = {mark: flag for mark, row in rows.items() for flag in row.flags if flag.startswith("same formulas")}
-    assert size < 200 or not alike  # what a dozen write tells nothing
-    for mark, flag in alike.items():
-        assert {kinds[other] for other in re.findall(r"S[0-9]+", flag)} == {kinds[mark]}
+    assert not [row.mark for row in rows.values() if any(flag.startswith("same formulas") for flag in row.flags)]
 
 
 @needs_libreoffice
