@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sheetgrad.errors import SheetgradError
@@ -19,19 +20,16 @@ class TargetError(SheetgradError, ValueError):
 def whole(path: Path) -> Iterator[Path]:
     """A file to write, beside ``path``; it takes the place of ``path`` when the block ends well, and is taken away
     when it does not. Folders on the way are made. Raises :class:`TargetError` when the target cannot be written."""
-    temporary = None
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")  # known before it is there
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(beside)
+        open(temporary, "xb").close()
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        if temporary:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -47,7 +45,6 @@ def write_first(path: Path, data: bytes) -> bool:
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as room:
             beside = Path(room) / path.name
             beside.write_bytes(data)
-            os.chmod(beside, 0o666 & ~_umask())
             try:
                 os.link(beside, path)
             except FileExistsError:
@@ -60,9 +57,3 @@ def write_first(path: Path, data: bytes) -> bool:
         return False
     except OSError as error:
         raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,18 +6,24 @@ import ast
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from sheetgrad.autodiff.rules import builtin_rules
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lesson.tensors import Tensor
 from sheetgrad.lines.names import tensor_key
+from sheetgrad.tables.updates import Update, warmup_texts
 
 NUMPY = {
     name: f"np.{name}"
-    for name in ("exp", "log", "sqrt", "abs", "sign", "tanh", "maximum", "minimum", "where", "concatenate")
+    for name in (
+        *("exp", "log", "sqrt", "abs", "sign", "tanh", "cos", "floor"),
+        *("maximum", "minimum", "where", "concatenate"),
+    )
 } | {"broadcast_to": "np.broadcast_to", "ones": "np.ones"}
 TORCH = {
-    **{name: f"torch.{name}" for name in ("exp", "log", "sqrt", "abs", "tanh", "sigmoid", "square", "relu", "where")},
+    **{name: f"torch.{name}" for name in ("exp", "log", "sqrt", "abs", "sign", "tanh", "cos", "floor", "where")},
+    **{name: f"torch.{name}" for name in ("sigmoid", "square", "relu")},
     "concatenate": "torch.cat",
     "maximum": "torch.maximum",
     "minimum": "torch.minimum",
@@ -44,7 +50,8 @@ HELPERS = {
         "    return result",
     ],
 }
-RESERVED = {"np", "torch", "F", "erf", "one_hot", "placed", "step", "lr", "momentum", "optimizer"}
+RESERVED = {"np", "torch", "F", "erf", "one_hot", "placed"}
+RESERVED_TO_TRAIN = {"t", "lr", "base_lr", "optimizer", "scheduler", "warming_up", "afterwards"}
 
 
 @dataclass(frozen=True)
@@ -84,13 +91,22 @@ class _Names:
 
     def __init__(self, lesson: Lesson):
         self.known: dict[str, str] = {}
-        taken = set(RESERVED) | set(lesson.rules)
+        self._taken = set(RESERVED) | set(lesson.rules)
+        training = lesson.sections.get("training")
+        if training:
+            self._taken |= {*RESERVED_TO_TRAIN, *training.numbers, *(line.name for line in training.schedule.lines)}
         for key in dict.fromkeys((*lesson.program.shapes, *(line.target for line in lesson.program.backward))):
-            name = key.replace(".", "_")
-            while name in taken or keyword.iskeyword(name):
-                name += "_"
-            taken.add(name)
-            self.known[key] = name
+            self._add(key, key.replace(".", "_"))
+        if training:
+            for tensor in training.train:
+                for one in _made(training.optimizer):
+                    self._add(f"{one} of {tensor}", f"{self.of(tensor)}_{one}")
+
+    def _add(self, key: str, name: str) -> None:
+        while name in self._taken or keyword.iskeyword(name):
+            name += "_"
+        self._taken.add(name)
+        self.known[key] = name
 
     def of(self, key: str) -> str:
         return self.known[key]
@@ -111,7 +127,7 @@ def _given(tensor: Tensor, name: str, grad: bool) -> list[Row]:
 class _Translator(ast.NodeTransformer):
     """Writes an expression of the lesson in another library's names."""
 
-    def __init__(self, names: _Names, functions: Mapping[str, str], torch: bool):
+    def __init__(self, names: Mapping[str, str], functions: Mapping[str, str], torch: bool):
         self.names, self.functions, self.torch = names, functions, torch
 
     def text(self, node: ast.expr) -> str:
@@ -120,8 +136,8 @@ class _Translator(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         key = tensor_key(node)
-        if key is not None and key in self.names.known:
-            return ast.Name(self.names.of(key), ast.Load())
+        if key is not None and key in self.names:
+            return _function(self.names[key])
         return super().visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
@@ -152,6 +168,8 @@ class _Translator(ast.NodeTransformer):
         return node
 
     def _named(self, node: ast.Call, name: str) -> None:
+        if self.torch and name in ("maximum", "minimum") and isinstance(node.args[0], (ast.Constant, ast.UnaryOp)):
+            node.args.reverse()
         if self.torch and name in ("maximum", "minimum") and isinstance(node.args[1], (ast.Constant, ast.UnaryOp)):
             bound = ast.keyword("min" if name == "maximum" else "max", node.args.pop())
             node.func, node.keywords = _function("torch.clamp"), [bound]
@@ -182,7 +200,7 @@ def _helpers(lesson: Lesson, names: _Names) -> list[Row]:
     for name, rule in lesson.rules.items():
         if name in builtin_rules() or f"{name}(" not in " ".join(step.heading for step in program.steps):
             continue
-        translate = _Translator(names, TORCH, torch=True)
+        translate = _Translator(names.known, TORCH, torch=True)
         rows.append(Row("import", "", f"def {rule.signature}:"))
         for line in rule.forward[:-1]:
             rows.append(Row("import", "", f"    {line.name} = {translate.text(line.expression)}"))
@@ -192,12 +210,12 @@ def _helpers(lesson: Lesson, names: _Names) -> list[Row]:
 
 def _forward(lesson: Lesson, names: _Names) -> list[Row]:
     rows = []
-    numpy, torch = _Translator(names, NUMPY, torch=False), _Translator(names, TORCH, torch=True)
+    numpy, torch = _Translator(names.known, NUMPY, torch=False), _Translator(names.known, TORCH, torch=True)
     for step in lesson.program.steps:
         for line in step.lines[:-1]:
             rows.append(Row("forward", f"{names.of(line.target)} = {numpy.text(line.expression)}", "", line.target))
         line = step.lines[-1]
-        whole = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
+        whole = step.expression
         text = torch.text(whole)
         match whole:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
@@ -209,7 +227,7 @@ def _forward(lesson: Lesson, names: _Names) -> list[Row]:
 
 
 def _backward(lesson: Lesson, names: _Names) -> list[Row]:
-    numpy = _Translator(names, NUMPY, torch=False)
+    numpy = _Translator(names.known, NUMPY, torch=False)
     wanted = {f"{name}.g": name for name in lesson.gradients}
     rows = [Row("backward", f"{names.of(lesson.program.loss)}_g = 1.0", f"{names.of(lesson.program.loss)}.backward()")]
     for line in lesson.program.backward:
@@ -218,31 +236,124 @@ def _backward(lesson: Lesson, names: _Names) -> list[Row]:
     return rows
 
 
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
 def _training(lesson: Lesson, names: _Names) -> list[Row]:
-    """The loop: the same forward and backward lines again, and the update."""
+    """The loop: the same forward and backward lines again, and the update.
+
+    Where PyTorch has the optimiser it is called; a lesson's own is written out, on settings that are tensors.
+    """
     training = lesson.sections["training"]
-    trained = [names.of(name) for name in training.train]
-    momentum = training.momentum if training.optimizer == "momentum" else 0.0
-    extra = f", momentum={momentum!r}" if momentum else ""
-    rows = [
-        Row("training", f"lr = {training.lr!r}", f"lr = {training.lr!r}"),
-        Row("training", "", f"optimizer = torch.optim.SGD([{', '.join(trained)}], lr=lr{extra})"),
-    ]
-    if momentum:
-        rows.append(Row("training", f"momentum = {momentum!r}"))
-        rows += [Row("training", f"{name}_v = 0.0") for name in trained]
-    rows.append(Row("training", f"for step in range({training.steps}):", f"for step in range({training.steps}):"))
+    own, last = not training.optimizer.torch, training.steps + 1
+    starts = _states(training, names, "np")
+    torch_starts = _states(training, names, "torch") if own else _pytorch_optimizer(training, names)
+    rows = [*_settings(training, own), *_side_by_side(starts, torch_starts)]
+    counted = f"torch.arange(1, {last}, dtype=torch.float64)" if own else f"range(1, {last})"
+    rows.append(Row("training", f"for t in range(1, {last}):", f"for t in {counted}:"))
     rows += [Row("training", _indented(r.numpy), _indented(r.torch), r.key) for r in _forward(lesson, names)]
-    rows.append(Row("training", "", "    optimizer.zero_grad()"))
+    cleared = [f"    {names.of(name)}.grad = None" for name in training.train] if own else ["    optimizer.zero_grad()"]
+    rows += [Row("training", "", line) for line in cleared]
     for row in _backward(lesson, names):
         rows.append(Row("training", _indented(row.numpy), _indented(row.torch) if row.key == "" else "", row.key))
-    for k, name in enumerate(trained):
-        gradient = names.of(f"{training.train[k]}.g")
-        if momentum:
-            rows.append(Row("training", f"    {name}_v = momentum * {name}_v + {gradient}"))
-            gradient = f"{name}_v"
-        rows.append(Row("training", f"    {name} = {name} - lr * {gradient}", "    optimizer.step()" if k == 0 else ""))
+    numpy = _schedule(training, {"pi": "np.pi"}, False) + _updates(training, names, False)
+    if own:
+        torch = [
+            *_schedule(training, {"pi": "torch.pi"}, True),
+            "    with torch.no_grad():",
+            *_updates(training, names, True),
+        ]
+    else:
+        torch = ["    optimizer.step()", *(["    scheduler.step()"] if training.scheduled else [])]
+    return rows + _side_by_side(numpy, torch)
+
+
+def _side_by_side(numpy: list[str], torch: list[str]) -> list[Row]:
+    return [Row("training", a, b) for a, b in zip_longest(numpy, torch, fillvalue="")]
+
+
+def _settings(training, own: bool) -> list[Row]:
+    """The settings of both programs; where PyTorch has the optimiser it is told them, and lr alone needs a line."""
+    rows = []
+    for setting in training.settings:
+        number = _number(training.numbers[setting.name])
+        name = "base_lr" if setting.name == "lr" and training.scheduled else setting.name
+        torch = f"lr = {number!r}" if setting.name == "lr" else ""
+        if own:
+            torch = f"{name} = torch.tensor({float(number)!r}, dtype=torch.float64)"
+        rows.append(Row("training", f"{name} = {number!r}", torch))
     return rows
+
+
+def _states(training, names: _Names, library: str) -> list[str]:
+    """The state before the first step."""
+    kept = [
+        (names.of(f"{one} of {name}"), names.of(name)) for one in training.optimizer.state for name in training.train
+    ]
+    return [f"{state} = {library}.zeros_like({name})" for state, name in kept]
+
+
+def _pytorch_optimizer(training, names: _Names) -> list[str]:
+    """``optimizer = torch.optim.…``, and its scheduler where the learning rate changes."""
+    trained = ", ".join(names.of(name) for name in training.train)
+    keywords = {"lr": "lr"} | _keywords(training.optimizer, training.numbers)
+    lines = [f"optimizer = {_called(f'torch.optim.{training.optimizer.torch}', f'[{trained}]', keywords)}"]
+    if not training.scheduled:
+        return lines
+    keywords = _keywords(training.schedule, training.numbers)
+    warmup = keywords.pop("warmup", "")
+    schedule = _called(f"torch.optim.lr_scheduler.{training.schedule.torch}", "optimizer", keywords)
+    if not warmup:
+        return [*lines, f"scheduler = {schedule}"]
+    return [*lines, *warmup_texts()["torch"].format(warmup=warmup, schedule=schedule).splitlines()]
+
+
+def _keywords(update: Update, numbers: Mapping[str, float]) -> dict[str, str]:
+    """The settings of an optimiser or a schedule as PyTorch takes them, but for lr."""
+    keywords = {}
+    for key, settings in update.keys.items():
+        values = tuple(_number(numbers[setting.name]) for setting in settings)
+        keywords[key] = repr(values[0] if settings[0].name == key else values)
+    return {key: value for key, value in keywords.items() if key != "lr"}
+
+
+def _called(call: str, argument: str, keywords: Mapping[str, str]) -> str:
+    """A call with an argument put first and keywords put before its own."""
+    node = ast.parse(call, mode="eval").body
+    node.args = [_function(argument)]
+    node.keywords = [*(ast.keyword(word, _function(text)) for word, text in keywords.items()), *node.keywords]
+    return ast.unparse(node)
+
+
+def _number(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _schedule(training, known: Mapping[str, str], torch: bool) -> list[str]:
+    """The learning rate of the step."""
+    translate = _Translator(known, TORCH if torch else NUMPY, torch)
+    return [f"    {line.name} = {translate.text(line.expression)}" for line in training.schedule.lines]
+
+
+def _updates(training, names: _Names, torch: bool) -> list[str]:
+    """The update lines, for every trained tensor in turn; in PyTorch a tensor is changed in place."""
+    lines, indent = [], "        " if torch else "    "
+    for tensor in training.train:
+        known = {"w": names.of(tensor), "g": names.of(f"{tensor}.g")}
+        known |= {one: names.known[f"{one} of {tensor}"] for one in _made(training.optimizer)}
+        translate = _Translator(known, TORCH if torch else NUMPY, torch)
+        lines += [f"{indent}{known['g']} = {known['w']}.grad"] if torch else []
+        for line in training.optimizer.lines:
+            text = translate.text(line.expression)
+            in_place = torch and line.name == "w"
+            lines.append(f"{indent}{known['w']}.copy_({text})" if in_place else f"{indent}{known[line.name]} = {text}")
+    return lines
+
+
+def _made(optimizer: Update) -> list[str]:
+    """What an optimiser's lines give a value besides w and g: its state, and names on the way."""
+    made = dict.fromkeys((*optimizer.state, *(line.name for line in optimizer.lines)))
+    return [name for name in made if name not in ("w", "g")]
 
 
 def _indented(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sheetgrad.formulas.places import Area
 from sheetgrad.lesson.kinds import SheetKind, sheet_kinds
 from sheetgrad.lesson.model import Lesson
@@ -23,7 +25,7 @@ def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
     first = cover.build(lesson, made, missing)
-    return Plan(lesson.title, (first, *made.values()), _names(lesson, drawing))
+    return Plan(lesson.title, (first, *made.values()), _names(drawing, made.values()))
 
 
 def _sheets(lesson: Lesson, drawing: Drawing, values) -> tuple[dict[SheetKind, Sheet], list[str]]:
@@ -51,13 +53,12 @@ def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, numbe
     values = lesson.program.run(lesson.values)
     blanks = Blanks(lesson.exercise.blank, checked)
     drawing = draw(lesson, {}, blanks, number_format)
-    sheets = [gradients.build(lesson, drawing, values)]
-    if checked:
-        sheets.append(check.build(lesson, drawing, values))
+    checks, marks = check.build(lesson, drawing, values) if checked else (None, [])
+    sheets = [gradients.build(lesson, drawing, values, marks=marks), *([checks] if checks else [])]
     sheets.insert(0, task.build(lesson, drawing, sheets[-1].verdicts, name, mark))
     for sheet in sheets:
         sheet.locked, sheet.heading = True, (name, mark)
-    return Plan(lesson.title, tuple(sheets), _names(lesson, drawing))
+    return Plan(lesson.title, tuple(sheets), _names(drawing, sheets))
 
 
 LARGE = dict(working=8, height=30.0)  # of a paper form: rows of free space, height of a box in points
@@ -73,13 +74,12 @@ def make_print_plan(
     values = lesson.program.run(lesson.values)
     blanks = Blanks(lesson.exercise.blank, answered=answered, on_paper=True, **(LARGE if large else {}))
     drawing = draw(lesson, {}, blanks, number_format)
-    sheet = gradients.build(lesson, drawing, values)
-    task.print_heading(sheet, lesson, name, mark, answered)
-    return Plan(lesson.title, (sheet,), _names(lesson, drawing))
+    sheet = gradients.build(lesson, drawing, values, task.print_heading(lesson, name, mark, answered))
+    return Plan(lesson.title, (sheet,), _names(drawing, [sheet]))
 
 
-def _names(lesson: Lesson, drawing: Drawing) -> dict[str, Area]:
-    """``w1_value`` and ``w1_g`` for every tensor that has a block."""
+def _names(drawing: Drawing, sheets: Iterable[Sheet]) -> dict[str, Area]:
+    """``w1_value`` and ``w1_g`` for every tensor that has a block, and the names that sheets give."""
     names = {}
     for item in drawing.drawn:
         name, _, gradient = item.key.partition(".")
@@ -88,4 +88,6 @@ def _names(lesson: Lesson, drawing: Drawing) -> dict[str, Area]:
             last = place.cell(tuple(n - 1 for n in place.shape))
             area = Area(place.sheet, place.row, place.column, *last)
             names[f"{name}_{gradient or 'value'}"] = area
+    for sheet in sheets:
+        names |= sheet.names
     return names

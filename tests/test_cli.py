@@ -1,17 +1,16 @@
 """The command line: what it writes, what it says, and its exit status. Bad input is one line and status 2."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
-from conftest import LAYER
+import typer
+from commands import as_process, assert_refused, sheetgrad
+from lessons import COURSE, LAYER, lesson_named
 from openpyxl import Workbook, load_workbook
 
-from sheetgrad import Lesson
-from sheetgrad.lesson.sources import available
+from sheetgrad.cli import app
 
 GOOD = """
 title = "T"
@@ -26,35 +25,28 @@ values = 2.0
 """
 
 
-def sheetgrad(*arguments, cwd):
-    """Runs the command as a user does."""
-    call = [sys.executable, "-c", "from sheetgrad.cli import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, timeout=120, env=environment)
-
-
-def assert_refused(done, *words):
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    for word in words:
-        assert word in done.stderr, done.stderr
-
-
 def test_list_shows_every_lesson_with_its_question_from_any_folder(tmp_path):
     done = sheetgrad("list", cwd=tmp_path)
     assert done.returncode == 0
     order = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert order == sorted((path.stem for path in available()), key=lambda name: Lesson.load(name).order)
+    assert order == sorted(COURSE, key=lambda name: lesson_named(name).order) and len(order) > 10
     assert (order[0], order[-1]) == ("nudge-x", "cross-entropy")
     assert "Where does out.g come from?" in done.stdout
 
 
+def test_build_writes_each_lesson_that_is_named_into_workbooks(tmp_path):
+    done = sheetgrad("build", "nudge-x", "step-size", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (tmp_path / "workbooks").iterdir()) == ["nudge-x.xlsx", "step-size.xlsx"]
+    assert done.stdout.count("✓ workbooks") == 2
+
+
+@pytest.mark.long
 def test_build_without_a_name_builds_all_lessons_into_workbooks(tmp_path):
     done = sheetgrad("build", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "workbooks").glob("*.xlsx"))) == done.stdout.count("✓ workbooks") == len(available())
-    assert not [p for p in (tmp_path / "workbooks").iterdir() if p.name.startswith(".")]
+    assert sorted(path.stem for path in (tmp_path / "workbooks").iterdir()) == sorted(COURSE)
+    assert done.stdout.count("✓ workbooks") == len(COURSE)
 
 
 def test_new_writes_a_template_that_builds_and_is_not_overwritten(tmp_path):
@@ -231,7 +223,40 @@ def test_a_bad_template_is_refused_in_one_line(text, words, tmp_path):
     assert not list(tmp_path.glob("workbooks/*"))
 
 
-def test_every_command_teaches_with_help(tmp_path):
-    for command in ("build", "verify", "list", "new"):
-        done = sheetgrad(command, "--help", cwd=tmp_path)
-        assert done.returncode == 0 and re.search(r"[a-z]{4}", done.stdout)
+def test_a_process_of_its_own_says_and_ends_with_the_same(book, tmp_path):
+    """The other tests call the command in their own process; a user starts one."""
+    (tmp_path / "good.toml").write_text(GOOD)
+    (tmp_path / "bad.toml").write_text(GOOD.replace("x * w", "x * v"))
+    broken = load_workbook(book)
+    broken["Gradients"][next(c.coordinate for row in broken["Gradients"] for c in row if c.data_type == "f")] = "=1"
+    broken.save(tmp_path / "broken.xlsx")
+    for call, status in (
+        (("list",), 0),
+        (("build", "good.toml", "--force"), 0),
+        (("verify", "layer.xlsx", "--json"), 0),
+        (("verify", "broken.xlsx"), 1),
+        (("build", "bad.toml"), 2),
+    ):
+        one, other = (run(*call, cwd=tmp_path) for run in (as_process, sheetgrad))
+        assert one.returncode == other.returncode == status, one.stdout + one.stderr
+        assert (one.stdout, one.stderr) == (other.stdout, other.stderr)
+
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def test_the_commands_are_those_of_the_readme():
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    assert list(dict.fromkeys(re.findall(r"^\| `sheetgrad (\w+)", readme, re.MULTILINE))) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_names_each_option_and_shows_an_example(name, tmp_path):
+    done = sheetgrad(name, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    words = done.stdout.split()
+    for parameter in COMMANDS[name].params:
+        for option in [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []:
+            assert option in words, option
+        assert parameter.help, parameter.name
+    assert re.search(rf"^ *sheetgrad {name}\b", done.stdout, re.MULTILINE), "an example"

@@ -4,13 +4,17 @@ import re
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
-from sheetgrad.engines import ENGINES, EngineError, ErrorValue, get_engine
-from sheetgrad.engines.formualizer import store_values
+from sheetgrad import engines
+from sheetgrad.engines import AUTOMATIC, ENGINES, EngineError, ErrorValue, Formula, Grid, get_engine
+from sheetgrad.engines.formualizer import OpenWorkbook
 from sheetgrad.engines.libreoffice import LibreOffice
+from sheetgrad.workbook.spelling import same_formula
+from sheetgrad.workbook.values import store_values
 
 STALE = 999.0
 
@@ -174,7 +178,7 @@ def test_an_unknown_engine_lists_the_known_ones():
 
 
 def test_an_engine_that_is_not_installed_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sheetgrad.engines.ironcalc", None)
+    monkeypatch.setitem(sys.modules, "ironcalc", None)
     with pytest.raises(EngineError, match=r"ironcalc is not installed: pip install 'sheetgrad\[ironcalc\]'"):
         get_engine("ironcalc")
     monkeypatch.setenv("PATH", "")
@@ -213,6 +217,92 @@ def test_values_that_formualizer_stores_are_those_that_it_computes(tmp_path):
 def test_storing_values_names_a_function_that_formualizer_does_not_know(book):
     with pytest.raises(EngineError, match="does not know NOSUCHFUNCTION"):
         store_values(book)
+
+
+def test_a_formula_that_the_engine_left_out_is_named_and_the_file_stays_as_it_was(book, monkeypatch):
+    path = book
+    workbook = Workbook()
+    workbook.active["A1"], workbook.active["C4"] = 1, "=A1+1"
+    workbook.save(path)
+    before = path.read_bytes()
+    grids = get_engine("formualizer").recalculate(path)
+    lacking = {"Sheet": Grid.of(cell for cell in grids["Sheet"].cells() if cell[:2] != (4, 3))}
+    monkeypatch.setattr(OpenWorkbook, "grids", lambda session: lacking)
+    with pytest.raises(EngineError, match="Sheet!C4 was not evaluated"):
+        store_values(path)
+    assert path.read_bytes() == before
+
+
+def test_stored_values_leave_everything_else_in_the_file_as_it_was(book):
+    workbook = load_workbook(book)
+    del workbook["It's a sheet"]["F5"]
+    workbook.save(book)
+    with zipfile.ZipFile(book) as archive:
+        before = {name: archive.read(name) for name in archive.namelist()}
+    store_values(book)
+    with zipfile.ZipFile(book) as archive:
+        for name in archive.namelist():
+            part = archive.read(name)
+            if name.startswith("xl/worksheets/"):
+                part, before[name] = (
+                    re.sub(rb' t="(str|b|e|n)"|<v>[^<]*</v>|<v ?/>', b"", x) for x in (part, before[name])
+                )
+            assert part == before[name]
+
+
+# -- sessions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_session_follows_changes_and_puts_back_what_stood_there(engine, book):
+    sheet = "It's a sheet"
+    wanted = {sheet: ["B2", "B3", "C2", "D2", "Z9"], "_hidden": ["A1"]}
+    with engine.opened(book) as session:
+        assert session.sheets == [sheet, "_hidden", "Empty"]
+        first = session.values(wanted)
+        assert first[sheet] == {"B2": 2.0, "B3": "naïve ✓", "C2": 6.0, "D2": 18.0, "Z9": None}
+        before = session.change({sheet: {"B2": 5.0, "B3": "=B2", "C2": Formula("=B2*10"), "Z9": 1.0}})
+        changed = {"B2": 5.0, "B3": "=B2", "C2": 50.0, "D2": 65.0, "Z9": 1.0}
+        assert session.values(wanted)[sheet] == changed == session.values_of_few(wanted)[sheet]
+        session.restore(before)
+        assert session.values_of_few(wanted) == first == session.values(wanted)
+        session.clear(sheet, ["B2"])
+        assert session.values(wanted)[sheet]["C2"] == 0.0
+        assert same_formula("=" + session.formula(sheet, "C2").lstrip("="), "=B2*3")
+        assert not session.formula(sheet, "B2")
+
+
+def test_scenarios_of_a_session_do_not_add_up(engine, book):
+    sheet = "It's a sheet"
+    scenarios = [{}, {sheet: {"B2": 5.0}}, {"_hidden": {"A1": 0.0}}, {sheet: {"B2": 7.0}}]
+    found = engine.recalculate_each(book, scenarios, {sheet: ["D2"]})
+    assert [values[sheet]["D2"] for values in found] == [18.0, 30.0, 6.0, 38.0]
+
+
+def test_a_session_that_takes_too_long_is_stopped_where_it_is_a_process_of_its_own(book):
+    skip_if_absent("libreoffice")
+    with (
+        pytest.raises(EngineError, match=r"libreoffice: .* not done after|no time is left"),
+        get_engine("libreoffice").opened(book, seconds=0.05) as session,
+    ):
+        session.grids()
+
+
+def test_an_engine_that_is_a_module_is_found_by_its_declaration():
+    assert ENGINES == ("formualizer", "ironcalc", "libreoffice", "cached")
+    assert ENGINES[:3] == AUTOMATIC
+    folder = Path(engines.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *ENGINES}
+
+
+def test_nothing_but_an_engines_own_module_names_it():
+    """Marking, gradcheck and verification ask for an engine by its place in the order."""
+    package = Path(engines.__file__).parent.parent
+    asking = [package / "gradcheck.py", package / "verify.py", package / "build.py"]
+    asking += [*(package / "classroom" / "mark").glob("*.py"), package / "classroom" / "give" / "stencil.py"]
+    asking += [package / "classroom" / "give" / "workshop.py", *(package / "workbook").glob("values.py")]
+    for path in asking:
+        code = re.sub(r'""".*?"""|#.*', "", path.read_text(encoding="utf-8"), flags=re.S)
+        assert not re.search(r"formualizer|ironcalc|libreoffice", code, re.I), path
 
 
 def test_libreoffice_takes_many_files_of_one_name_at_once(tmp_path):

@@ -6,12 +6,12 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from commands import assert_refused, sheetgrad
 from conftest import needs_libreoffice
 from openpyxl import Workbook, load_workbook
-from test_cli import assert_refused, sheetgrad
 
 from sheetgrad import EngineError, GradcheckError, gradcheck
-from sheetgrad.gradcheck import Range, check
+from sheetgrad.gradchecking.check import Range, check
 
 ENGINES = ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)]
 X, W, Y = [[1, 2], [3, -1], [0.5, 1]], [[0.5, -1], [1, 0.25]], [[1, 0], [0, 1], [1, 1]]

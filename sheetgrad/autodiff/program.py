@@ -30,7 +30,7 @@ class Line:
     def text(self) -> str:
         return f"{self.target} = {ast.unparse(self.expression)}"
 
-    @property
+    @cached_property
     def operands(self) -> tuple[str, ...]:
         """The tensors that the expression names, in the order of reading, each once."""
         return tuple(dict.fromkeys(mentioned(self.expression)))
@@ -38,14 +38,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Step:
-    """One forward line as written: its heading and the lines that compute it (more than one for a softmax).
+    """One forward line, or a part of one that has a name of its own, and the lines that compute it (more than one for
+    a softmax).
 
-    ``parts`` maps the operation's own names for its steps to the tensors that hold them.
+    ``expression`` is what its result is made of, ``parts`` maps the operation's own names for its steps to the tensors
+    that hold them. ``written`` is the whole line as its author wrote it.
     """
 
     number: int
-    heading: str
+    expression: ast.expr
     note: str
+    written: str
     lines: tuple[Line, ...]
     operands: tuple[str, ...]
     parts: Mapping[str, str]
@@ -53,6 +56,11 @@ class Step:
     @property
     def result(self) -> str:
         return self.lines[-1].target
+
+    @cached_property
+    def heading(self) -> str:
+        """``out = x @ w``"""
+        return f"{self.result} = {ast.unparse(self.expression)}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Program:
     def loss(self) -> str:
         return self.steps[-1].result
 
-    @property
+    @cached_property
     def forward(self) -> tuple[Line, ...]:
         return tuple(line for step in self.steps for line in step.lines)
 
@@ -86,6 +94,11 @@ class Program:
         lines = (*self.forward, *self.backward)
         values = {line.target: evaluate(line.expression, arrays, CELLS, self.rules) for line in lines}
         return {line.target: truth_as_number(CELLS["broadcast_to"](values[line.target], line.shape)) for line in lines}
+
+    def written(self, target: str) -> str:
+        """The author's line that a tensor or gradient belongs to."""
+        line = next(line for line in (*self.forward, *self.backward) if line.target == target)
+        return self.steps[line.step - 1].written
 
     def run(self, numbers: Mapping[str, np.ndarray], functions=NUMBERS) -> dict[str, np.ndarray]:
         """Every tensor and every gradient by name, on numbers."""

@@ -123,9 +123,8 @@ class _Backward:
 
     def _through(self, step: Step, gradient: ast.expr) -> None:
         """Carries ``gradient``, that of the step's result, back to the operands of its expression."""
-        expression = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
         local = {part: tensor_node(target) for part, target in step.parts.items()}
-        self._back(expression, gradient, {**local, "out": tensor_node(step.result)})
+        self._back(step.expression, gradient, {**local, "out": tensor_node(step.result)})
 
     def _back(self, node: ast.AST, gradient: ast.expr, known: Mapping[str, ast.AST]) -> None:
         key = tensor_key(node)

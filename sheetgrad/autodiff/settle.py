@@ -48,21 +48,20 @@ class Forward:
         if twin:
             raise LanguageError(f"{name} and {twin} differ only in case, which names in Excel do not tell apart")
         self._shape(line.expression)  # unknown names and shapes that do not fit are found on the line as written
-        self._add(name, line.expression, line.note)
+        self._add(name, line.expression, line.note, f"{name} = {ast.unparse(line.expression)}")
 
     def _shape(self, node: ast.AST) -> Shape:
         return shape_of(node, self.shapes, self.rules)
 
-    def _add(self, name: str, expression: ast.expr, note: str) -> None:
+    def _add(self, name: str, expression: ast.expr, note: str, written: str) -> None:
         """A step for ``name = expression``; parts that need a name of their own become steps before it."""
 
         def hoist(part: ast.expr) -> ast.expr:
             part_name = _free_name(name, self.taken)
-            self._add(part_name, part, "")
+            self._add(part_name, part, "", written)
             return tensor_node(part_name)
 
         expression = _Settling(self.rules, self._shape, hoist).settle(expression, root=True)
-        heading = f"{name} = {ast.unparse(expression)}"
         number = len(self.steps) + 1
         lines: list[Line] = []
 
@@ -84,7 +83,8 @@ class Forward:
         else:
             define(name, expression)
         operands = tuple(dict.fromkeys(mentioned(expression)))
-        self.steps.append(Step(number, heading, note, tuple(lines), operands, parts))
+        own = ast.parse(ast.unparse(expression), mode="eval").body  # whose positions are those of its own text
+        self.steps.append(Step(number, own, note, written, tuple(lines), operands, parts))
 
     def _fold(self, node: ast.expr, names: Mapping[str, ast.AST]) -> ast.expr:
         return Simplifier(self._shape).visit(substitute(node, names))

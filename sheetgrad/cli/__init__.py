@@ -16,8 +16,7 @@ from sheetgrad.cli.console import out
 
 def main() -> None:
     """The command ``sheetgrad``."""
-    if "COLUMNS" not in os.environ and not out.is_terminal:
-        out.width = 120
+    out.width = None if "COLUMNS" in os.environ or out.is_terminal else 120  # None: what the terminal says
     signal.signal(signal.SIGTERM, _stop)  # so that what is half written is taken away
     app()
 

@@ -29,7 +29,7 @@ def build_workbooks(
     [bold]sheetgrad build my.toml -o .[/]     a template of your own
     """
     with refusals():
-        from sheetgrad.build import build
+        from sheetgrad.building import build
         from sheetgrad.cli.reports import complain, line
         from sheetgrad.lesson.fields import LessonError
         from sheetgrad.lesson.model import Lesson

@@ -11,7 +11,7 @@ from sheetgrad.cli.app import app
 from sheetgrad.cli.console import MOST_SHOWN, engine_names, out, refusals
 
 if TYPE_CHECKING:
-    from sheetgrad.gradcheck import Gradcheck
+    from sheetgrad.gradchecking.check import Gradcheck
 
 STEP = 1e-4
 
@@ -39,7 +39,7 @@ def gradcheck_workbook(
     [bold]… --loss "-SUMPRODUCT(Sheet1!Y1:Y3, LN(Sheet1!P1:P3))"[/]     for a sheet that shows no loss
     """
     with refusals():
-        from sheetgrad.gradcheck import GradcheckError, check, write_report
+        from sheetgrad.gradchecking.check import GradcheckError, check, write_report
 
         if len(given) != len(gradient):
             raise GradcheckError(
@@ -58,7 +58,7 @@ def _show_gradcheck(found: Gradcheck) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from sheetgrad.gradcheck import counts
+    from sheetgrad.gradchecking.check import counts
 
     table = Table("input", "gradient cell", box=None)
     for heading in ("gradient", "slope", "left", "right", ""):

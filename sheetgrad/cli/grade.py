@@ -44,18 +44,11 @@ def grade_class(
         from sheetgrad.classroom.mark.grade import mark_class, report_rows
         from sheetgrad.classroom.mark.journal import Journal, journal_path
         from sheetgrad.classroom.mark.report import tables, write_report
-        from sheetgrad.files import TargetError
 
         record = handout.Record.load(folder)
         target = output or folder / "grades.xlsx"
-        if target.suffix.lower() != ".xlsx":
-            raise TargetError(f"{target}: expected a name that ends in .xlsx; the .csv is written beside it")
         files = find_files(submissions or folder, folder, (target, feedback))
-        for there in (target, target.with_suffix(".csv")):
-            if there.exists() and not force:
-                raise TargetError(f"{there}: exists; --force replaces it, or choose another name with -o")
-        if feedback and not force and any(feedback.glob("*.xlsx")) and not journal_path(target).exists():
-            raise TargetError(f"{feedback}: has workbooks in it; --force replaces them, or choose another folder")
+        _refuse_to_overwrite(target, feedback, force)
         chosen, stray = assign(record, files, jobs, scheduler)
         journal = Journal(journal_path(target), record)
         finished = False
@@ -72,6 +65,20 @@ def grade_class(
     out.print(f"[green]✓[/] {escape(str(target))} and {escape(beside.name)}: {len(rows)} rows", soft_wrap=True)
     if any(row.status not in ("marked", "missing") for row in rows):
         raise typer.Exit(1)
+
+
+def _refuse_to_overwrite(target: Path, feedback: Path | None, force: bool) -> None:
+    """Nothing is replaced that was not asked for; feedback of an interrupted run goes on."""
+    from sheetgrad.classroom.mark.journal import journal_path
+    from sheetgrad.files import TargetError
+
+    if target.suffix.lower() != ".xlsx":
+        raise TargetError(f"{target}: expected a name that ends in .xlsx; the .csv is written beside it")
+    for there in (target, target.with_suffix(".csv")):
+        if there.exists() and not force:
+            raise TargetError(f"{there}: exists; --force replaces it, or choose another name with -o")
+    if feedback and not force and any(feedback.glob("*.xlsx")) and not journal_path(target).exists():
+        raise TargetError(f"{feedback}: has workbooks in it; --force replaces them, or choose another folder")
 
 
 def _show_grades(rows: list, frame) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sheetgrad.cli.app import app
 from sheetgrad.cli.console import out, refusals, steady
+
+if TYPE_CHECKING:
+    from sheetgrad.classroom.give.handout import Record
 
 
 @app.command("handout")
@@ -69,8 +72,17 @@ def hand_out(
         if others:
             out.print(f"  {others} students of {output} are not in {roster.name}", markup=False, soft_wrap=True)
         for form in [form for form, asked in ((paper.PDF, pdf), (paper.PAPER, paper_form)) if asked]:
-            todo = paper.missing_pages(record, output, form)
-            for _ in steady(paper.print_pages(record, output, todo, form, jobs), len(todo), "printing"):
-                pass
-            merged = " and ".join(str(path) for path in paper.merge(record, output, form))
-            out.print(f"[green]✓[/] {escape(merged)}: {len(record.given)} students in each", soft_wrap=True)
+            _print_pages(record, output, form, jobs)
+
+
+def _print_pages(record: Record, output: Path, form: str, jobs: int | None) -> None:
+    """What is not printed yet, and all of it in one file for the students and one for the teacher."""
+    from rich.markup import escape
+
+    from sheetgrad.classroom.give import paper
+
+    todo = paper.missing_pages(record, output, form)
+    for _ in steady(paper.print_pages(record, output, todo, form, jobs), len(todo), "printing"):
+        pass
+    merged = " and ".join(str(path) for path in paper.merge(record, output, form))
+    out.print(f"[green]✓[/] {escape(merged)}: {len(record.given)} students in each", soft_wrap=True)

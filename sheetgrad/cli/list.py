@@ -8,7 +8,10 @@ from sheetgrad.cli.console import out, refusals
 
 @app.command("list")
 def list_lessons() -> None:
-    """The lessons that come with sheetgrad, in the order of a course, each with the question that it answers."""
+    """The lessons that come with sheetgrad, in the order of a course, each with the question that it answers.
+
+    [bold]sheetgrad list[/]
+    """
     from rich.markup import escape
     from rich.table import Table
 

@@ -8,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sheetgrad.cli.console import MOST_SHOWN, out
+from sheetgrad.engines import get_engine
 
 if TYPE_CHECKING:
-    from sheetgrad.verify import Report
+    from sheetgrad.verifying.verify import Report
 
 
 def line(report: Report) -> str:
@@ -63,7 +64,7 @@ def compare(reports: list[Report], engines: list[str]) -> None:
 
 
 def complain(report: Report) -> None:
-    if report.engine == "cached":
+    if not get_engine(report.engine).computes:
         stale = "; some are stale: recalculate and save it again" if report.mismatches else ""
         out.print(f"  values as {report.saved_by} stored them{stale}", markup=False, soft_wrap=True)
     for mismatch in report.mismatches[:MOST_SHOWN]:

@@ -24,12 +24,17 @@ def verify_workbooks(
 
     Every formula cell is recalculated and compared with NumPy; a formula that was changed is named.
     Exit status: 0 all agree, 1 something disagrees, 2 the call or a file is wrong.
+
+    [bold]sheetgrad verify workbooks/mlp.xlsx[/]
+
+    [bold]sheetgrad verify mlp.xlsx --engine formualizer --engine libreoffice[/]     in one table
     """
     from sheetgrad.cli.reports import compare, show
-    from sheetgrad.verify import verify
+    from sheetgrad.engines import AUTOMATIC
+    from sheetgrad.verifying.verify import verify
 
     good, refused = True, False
-    engines = list(dict.fromkeys(engine or ["formualizer"]))
+    engines = list(dict.fromkeys(engine or AUTOMATIC[:1]))
     for book in progress(books, "verifying") if not as_json else books:
         reports = []
         for name in engines:

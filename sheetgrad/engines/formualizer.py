@@ -1,72 +1,55 @@
 """Formualizer (Rust, from PyPI): the default, and the one that fills the stored values."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from __future__ import annotations
 
-import formualizer
-import numpy as np
-from openpyxl.utils.cell import get_column_letter, range_boundaries
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from sheetgrad.engines import (
+from openpyxl.utils.cell import range_boundaries
+
+from sheetgrad.recalculation import (
     Changes,
+    Engine,
     ErrorValue,
     Formula,
+    Grid,
+    Grids,
+    Session,
     Value,
     Values,
     Wanted,
     cell_position,
     cells_to_set,
-    guard,
+    known,
     plain_value,
 )
+from sheetgrad.xlsx.grid import letter
+from sheetgrad.xlsx.package import MOST_CELLS
+
+if TYPE_CHECKING:
+    import formualizer
 
 _ERRORS = {
     "Div": "#DIV/0!",
     "Na": "#N/A",
     "Name": "#NAME?",
 }  # the other kinds are spelled as they are: Num is #NUM!
-_MOST_CELLS = 10_000_000  # values come as a full rectangle: one stray cell far out must not exhaust the memory
+_PLAIN = {float, str, bool, type(None)}  # what needs no translation
+_AT_ONCE = 500_000  # cells of a sheet's rectangle that are asked for
+_Cell = tuple[str, int, int]  # sheet, row, column
+_Before = list[tuple[_Cell, str | None, object]]  # the formula and the value that stood in each cell
 
 
-class Formualizer:
-    """Recalculates in memory, ignoring what is stored."""
-
-    name = "formualizer"
-
-    def recalculate(self, path: Path, changes: Changes | None = None) -> Values:
-        """See `Engine.recalculate`."""
-        with guard(self.name, path):
-            book = _load(path.read_bytes())
-            sheets = book.sheet_names
-            _set(book, changes)
-            book.evaluate_all()
-            return {sheet: _sheet_values(book, sheet) for sheet in sheets}
-
-    def recalculate_each(self, path: Path, scenarios: Sequence[Changes], wanted: Wanted) -> Iterator[Values]:
-        """See `Engine.recalculate_each`. The file is read once; what a scenario changes is put back after it."""
-        with guard(self.name, path):
-            book = OpenWorkbook(path.read_bytes())
-            if unknown := set(wanted) - set(book.sheets):
-                raise ValueError(f"there is no sheet {unknown.pop()!r}, only {', '.join(book.sheets)}")
-            for changes in scenarios:
-                before = book.change(changes)
-                yield book.values(wanted)
-                book.restore(before)
-
-
-class OpenWorkbook:
-    """A workbook kept in memory, to be recalculated with other numbers again and again.
-
-    Broken files and the engine's own failures raise whatever they raise: call it within `guard`.
-    """
+class OpenWorkbook(Session):
+    """A workbook in memory; what is stored in it is ignored."""
 
     def __init__(self, data: bytes) -> None:
         self._book = _load(data)
         self._book.evaluate_all()  # first: Formualizer 0.13 may panic when few cells are asked for after many changes
         self.sheets: list[str] = self._book.sheet_names
+        self._stale = False
 
-    def change(self, changes: Changes | None) -> list[tuple[tuple[str, int, int], str | None, object]]:
-        """Set cells; the result says what stood there, for `restore`."""
+    def change(self, changes: Changes | None) -> _Before:
         book = self._book
         found = list(cells_to_set(changes, self.sheets))
         before = [(cell, book.get_formula(*cell), book.get_value(*cell)) for *cell, _ in found]
@@ -75,15 +58,11 @@ class OpenWorkbook:
         for *cell, value in found:
             if not isinstance(value, float):
                 _put(book, *cell, value)
+        self._stale |= bool(found)
         return before
 
-    def clear(self, sheet: str, cells: Iterable[str]) -> None:
-        """Empty cells: what stands where an array formula must spill keeps it from doing so."""
-        for cell in cells:
-            _put(self._book, sheet, *cell_position(cell), None)
-
-    def restore(self, before: Sequence[tuple[tuple[str, int, int], str | None, object]]) -> None:
-        """Put back what `change` had replaced. A formula that refers to itself cannot be set: its cell stays empty."""
+    def restore(self, before: _Before) -> None:
+        """Puts back what was replaced. A formula that refers to itself cannot be set: its cell stays empty."""
         numbers = [(*cell, value) for cell, formula, value in before if not formula and isinstance(value, float)]
         for cell, rectangle in _rectangles(numbers):
             self._book.set_values_batch(*cell, rectangle)
@@ -96,42 +75,89 @@ class OpenWorkbook:
                 if "#CIRC!" not in str(error):
                     raise
                 _put(self._book, *cell, None)
+        self._stale |= bool(before)
+
+    def grids(self) -> Grids:
+        self._settle()
+        return {sheet: Grid(dict(_rows(self._book, sheet))) for sheet in self.sheets}
 
     def values(self, wanted: Wanted) -> Values:
-        """The values of these cells, computed anew after what was changed."""
-        self._book.evaluate_all()
+        known(wanted, self.sheets)
+        self._settle()
         get = self._book.get_value
         return {
             sheet: {cell: _value(get(sheet, *cell_position(cell))) for cell in cells} for sheet, cells in wanted.items()
         }
 
     def values_of_few(self, wanted: Wanted) -> Values:
-        """The same, computing only what these cells depend on: faster for few cells of a large workbook."""
+        known(wanted, self.sheets)
         cells = [(sheet, cell, *cell_position(cell)) for sheet, cells in wanted.items() for cell in cells]
         found = self._book.evaluate_cells([(sheet, row, column) for sheet, _, row, column in cells])
-        values: Values = {sheet: {} for sheet in wanted}
+        values: dict[str, dict[str, Value]] = {sheet: {} for sheet in wanted}
         for (sheet, cell, *_), value in zip(cells, found, strict=True):
             values[sheet][cell] = _value(value)
         return values
 
     def formula(self, sheet: str, cell: str) -> str | None:
-        """The formula of a cell as the engine writes it: the same however an application spells it."""
         return self._book.get_formula(sheet, *cell_position(cell))
+
+    def unknown_functions(self, names: Collection[str]) -> list[str]:
+        """Those that a formula without arguments calls by no name that is known."""
+        import formualizer
+
+        book = _taught(formualizer.Workbook())
+        book.add_sheet("S")
+        for row, name in enumerate(names, 1):
+            book.set_formula("S", row, 1, f"={name}(1,1)")
+        book.evaluate_all()
+        return [name for row, name in enumerate(names, 1) if _value(book.get_value("S", row, 1)) == _ERRORS["Name"]]
+
+    def _settle(self) -> None:
+        if self._stale:
+            self._book.evaluate_all()
+            self._stale = False
+
+
+class Formualizer(Engine):
+    """Recalculates in memory, ignoring what is stored."""
+
+    name = "formualizer"
+    install = "pip install formualizer"
+    order = 10
+
+    def __init__(self) -> None:
+        import formualizer  # noqa: F401 (an engine that is not installed says so before it is asked)
+
+    def open(self, data: bytes, seconds: float | None = None) -> OpenWorkbook:
+        return OpenWorkbook(data)
+
+
+ENGINE = Formualizer
 
 
 def _load(data: bytes) -> formualizer.Workbook:
+    import formualizer
+
     book = formualizer.load_workbook_bytes(data)
     book.set_changelog_enabled(False)  # nobody undoes; in a workbook that is changed thousands of times it only grows
+    return _taught(book)
+
+
+def _taught(book: formualizer.Workbook) -> formualizer.Workbook:
     book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
     return book
 
 
 def _matrix_product(one: Sequence, other: Sequence) -> list[list[float]]:
     """MMULT, which Formualizer 0.13 does not know. Ranges come as rows of numbers; texts and holes are errors."""
+    if len(one) == 1 and isinstance(one[0], list) and isinstance(other[0], list):  # a row times columns: twice as fast
+        return [[sum(a * b for a, b in zip(one[0], column, strict=True)) for column in zip(*other, strict=True)]]
+    import numpy as np
+
     return (np.atleast_2d(np.array(one, dtype=float)) @ np.atleast_2d(np.array(other, dtype=float))).tolist()
 
 
-def _rectangles(changes: Sequence[tuple[str, int, int, float]]) -> list[tuple[tuple[str, int, int], list[list[float]]]]:
+def _rectangles(changes: Sequence[tuple[str, int, int, float]]) -> list[tuple[_Cell, list[list[float]]]]:
     """Numbers to set, as rectangles that lie side by side: to set one at once is several times faster."""
     runs: list[tuple[str, int, int, list[float]]] = []
     for sheet, row, column, number in sorted(changes):
@@ -139,7 +165,7 @@ def _rectangles(changes: Sequence[tuple[str, int, int, float]]) -> list[tuple[tu
             runs[-1][3].append(number)
         else:
             runs.append((sheet, row, column, [number]))
-    found: list[tuple[tuple[str, int, int], list[list[float]]]] = []
+    found: list[tuple[_Cell, list[list[float]]]] = []
     growing: dict[tuple[str, int, int, int], int] = {}  # by the row that would go on, which rectangle
     for sheet, row, column, numbers in runs:
         which = growing.pop((sheet, row, column, len(numbers)), len(found))
@@ -150,11 +176,6 @@ def _rectangles(changes: Sequence[tuple[str, int, int, float]]) -> list[tuple[tu
     return found
 
 
-def _set(book: formualizer.Workbook, changes: Changes | None) -> None:
-    for change in cells_to_set(changes, book.sheet_names):
-        _put(book, *change)
-
-
 def _put(book: formualizer.Workbook, sheet: str, row: int, column: int, value: object) -> None:
     if isinstance(value, Formula):
         book.set_formula(sheet, row, column, str(value))
@@ -162,40 +183,32 @@ def _put(book: formualizer.Workbook, sheet: str, row: int, column: int, value: o
         book.set_value(sheet, row, column, value)
 
 
-def store_values(path: Path) -> None:
-    """Recalculate the workbook at `path` and store the values in it, leaving all else in the file as it is.
+def _rows(book: formualizer.Workbook, sheet: str) -> Iterator[tuple[int, tuple[range, list[Value]]]]:
+    """Every row of a sheet's rectangle: its columns, and what stands in them."""
+    import formualizer
 
-    Raises `EngineError` when a formula was not evaluated or its value not stored; by then the file may have
-    been rewritten.
-    """
-    with guard(Formualizer.name, path):
-        done = formualizer.recalculate_xlsx_file(str(path))
-        summary = done["summary"]
-        if unknown := [function["name"] for function in summary["unknown_functions"]]:
-            raise ValueError(f"Formualizer does not know {', '.join(unknown)}")
-        if not summary["evaluated"] == summary["total_formulas"] == done["formula_cells"]:
-            raise ValueError(f"{summary['evaluated']} of {done['formula_cells']} formulas were evaluated")
-
-
-def _sheet_values(book: formualizer.Workbook, sheet: str) -> dict[str, Value]:
     quoted = "'" + sheet.replace("'", "''") + "'"
     # An open range resolves to the rows, or the columns, in use: there is no other way to ask for these.
     rows = book.range_page(f"{quoted}!A:XFD", limit=1).resolved
     columns = book.range_page(f"{quoted}!1:1048576", limit=1).resolved
     if rows is None or columns is None:
-        return {}
+        return
     _, top, _, bottom = range_boundaries(rows.rpartition("!")[2])
     left, _, right, _ = range_boundaries(columns.rpartition("!")[2])
-    letters = [get_column_letter(column) for column in range(left, right + 1)]
-    if (bottom - top + 1) * len(letters) > _MOST_CELLS:
-        raise ValueError(f"{sheet} reaches to {letters[-1]}{bottom}: clear the stray cells far out")
-    area = formualizer.RangeAddress(sheet, top, left, bottom, right)
-    return {
-        f"{letter}{row}": _value(raw)
-        for row, line in enumerate(book.sheet(sheet).get_values(area), start=top)
-        for letter, raw in zip(letters, line, strict=True)
-        if raw is not None
-    }
+    width = right - left + 1
+    if (bottom - top + 1) * width > MOST_CELLS:
+        raise ValueError(f"{sheet} reaches to {letter(right)}{bottom}: clear the stray cells far out")
+    step = max(1, _AT_ONCE // width)
+    for first in range(top, bottom + 1, step):
+        area = formualizer.RangeAddress(sheet, first, left, min(bottom, first + step - 1), right)
+        for row, line in enumerate(book.sheet(sheet).get_values(area), first):
+            end = width
+            while end and line[end - 1] is None:
+                end -= 1
+            if end:
+                found = line[:end]
+                plain = set(map(type, found)) <= _PLAIN
+                yield row, (range(left, left + end), found if plain else list(map(_value, found)))
 
 
 def _value(raw: object) -> Value:

@@ -5,7 +5,7 @@ each tensor stands, :mod:`sheetgrad.formulas.words` for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Index = tuple[int, ...]
@@ -74,7 +74,51 @@ class Whole:
     tensor: str
 
 
-Expr = Ref | Num | Text | Neg | Op | Call | Fold | Whole
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """A function of many single cells that is written over ranges of them, such as ``SUMPRODUCT(A1:A9, B1:B9)``.
+
+    ``groups`` are its arguments, each with its elements in order; what goes together has the same place in each.
+    Made from a :class:`Fold` by :func:`sheetgrad.formulas.sums.written`, once it is known how it can be written.
+    """
+
+    function: str
+    groups: tuple[tuple[Ref, ...], ...]
+
+
+Expr = Ref | Num | Text | Neg | Op | Call | Fold | Whole | Ranges
+
+
+def children(expression: Expr) -> tuple[Expr, ...]:
+    """What an expression is made of, in the order of reading."""
+    match expression:
+        case Neg(operand=operand):
+            return (operand,)
+        case Op(left=left, right=right):
+            return left, right
+        case Call(arguments=arguments):
+            return arguments
+        case Fold(terms=terms):
+            return terms
+        case Ranges(groups=groups):
+            return tuple(term for group in groups for term in group)
+    return ()
+
+
+def mapped(expression: Expr, function: Callable[[Expr], Expr]) -> Expr:
+    """The expression made again from ``function`` of each of its children."""
+    match expression:
+        case Neg(operand=operand):
+            return Neg(function(operand))
+        case Op(symbol=symbol, left=left, right=right):
+            return Op(symbol, function(left), function(right))
+        case Call(function=name, arguments=arguments):
+            return Call(name, tuple(map(function, arguments)))
+        case Fold(function=name, terms=terms):
+            return Fold(name, tuple(map(function, terms)))
+        case Ranges(function=name, groups=groups):
+            return Ranges(name, tuple(tuple(map(function, group)) for group in groups))
+    return expression
 
 
 def binary(symbol: str, left: Expr, right: Expr) -> Expr:
@@ -92,40 +136,26 @@ def folded(function: str, terms: Sequence[Expr]) -> Expr:
 
 def simplified(expression: Expr) -> Expr:
     """The same value without zeros and ones: what is left of a rule when most of a gradient is 0."""
-    match expression:
-        case Neg(operand=operand):
-            inner = simplified(operand)
-            return Num(-inner.value) if isinstance(inner, Num) else Neg(inner)
+    match mapped(expression, simplified):
+        case Neg(operand=Num(value=value)):
+            return Num(-value)
+        case Op(symbol="+" | "-" | "*" as symbol, left=Num(value=a), right=Num(value=b)):
+            return Num(a + b if symbol == "+" else a - b if symbol == "-" else a * b)
+        case Op(symbol="*", left=Num(value=0)) | Op(symbol="*", right=Num(value=0)) | Op(symbol="/", left=Num(value=0)):
+            return Num(0)
+        case Op(symbol="-", left=Num(value=0), right=right):
+            return Neg(right)
         case Op(symbol=symbol, left=left, right=right):
-            left, right = simplified(left), simplified(right)
-            if isinstance(left, Num) and isinstance(right, Num) and symbol in "+-*":
-                a, b = left.value, right.value
-                return Num(a + b if symbol == "+" else a - b if symbol == "-" else a * b)
-            zeros = left == Num(0), right == Num(0)
-            if (symbol == "*" and any(zeros)) or (symbol == "/" and zeros[0]):
-                return Num(0)
-            if symbol == "-" and zeros[0]:
-                return simplified(Neg(right))
             return binary(symbol, left, right)
-        case Call(function=function, arguments=arguments):
-            return Call(function, tuple(map(simplified, arguments)))
         case Fold(function="SUM", terms=terms):
-            rest = [term for term in map(simplified, terms) if term != Num(0)]
+            rest = [term for term in terms if term != Num(0)]
             return folded("SUM", rest) if rest else Num(0)
-    return expression
+        case other:
+            return other
 
 
 def replaced(expression: Expr, parts: Mapping[Ref, Expr]) -> Expr:
     """The expression with some of its references replaced by what stands for them."""
-    match expression:
-        case Ref():
-            return parts.get(expression, expression)
-        case Neg(operand=operand):
-            return Neg(replaced(operand, parts))
-        case Op(symbol=symbol, left=left, right=right):
-            return Op(symbol, replaced(left, parts), replaced(right, parts))
-        case Call(function=function, arguments=arguments):
-            return Call(function, tuple(replaced(argument, parts) for argument in arguments))
-        case Fold(function=function, terms=terms):
-            return Fold(function, tuple(replaced(term, parts) for term in terms))
-    return expression
+    if isinstance(expression, Ref):
+        return parts.get(expression, expression)
+    return mapped(expression, lambda child: replaced(child, parts))

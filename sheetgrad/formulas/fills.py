@@ -9,10 +9,10 @@ import numpy as np
 
 from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Area, Corners, letter, prefix
-from sheetgrad.formulas.printing import FormulaError, Token
+from sheetgrad.formulas.printing import Token
+from sheetgrad.formulas.texts import Moves, Template, cell_text, check_limits, fill_texts, single_text
 
-LONGEST = 8192  # characters of a formula that Excel reads
-DEEPEST = 64  # levels of nesting that Excel reads
+FEW = 6  # cells that are made one by one faster than they are filled
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ def fill(
     ``tokens_at(i, j)`` makes the formula of one cell. Where the block is ``uniform`` a few corners are made and
     the rest is filled; elsewhere every cell is made and the fills are found among them.
     """
+    if rows == columns == 1:
+        return Filled([[single_text(tokens_at(0, 0), sheet)]], (Fill(0, 0, 1, 1),))
     made: dict[tuple[int, int], Sequence[Token]] = {}
 
     def at(i: int, j: int) -> Sequence[Token]:
@@ -76,8 +78,11 @@ def fill_lines(
     ``tokens_at(line, index)`` makes the formula of one element in one line; ``elements`` is the order in which
     they lie. Where the tensor is ``uniform`` a few corners are made, and the others follow by even steps.
     """
-    parts = _even_steps(tokens_at, lines, shape) if uniform else None
-    if parts is not None:
+    few = lines == 1 and len(elements) <= FEW
+    parts = _even_steps(tokens_at, lines, shape) if uniform and not few else None
+    if few:
+        runs = [[single_text(tokens_at(0, index), sheet)] for index in elements]
+    elif parts is not None:
         runs = _texts_by_steps(parts, lines, elements, sheet, across)
     else:
         runs = []
@@ -121,11 +126,8 @@ def _even_steps(tokens_at, lines: int, shape: Shape) -> list[Step] | None:
                 return None
             moves.append(tuple(b - a for a, b in zip(_corners(token), _corners(probe[k]), strict=True)))
         parts.append(("", token, tuple(moves)))
-    corners = {(lines - 1, tuple(n - 1 for n in shape)), (0, tuple(n - 1 for n in shape))}
-    for line, index in corners:
-        if _stepped(parts, (line, *index)) != list(tokens_at(line, index)):
-            return None
-    return parts
+    last = tuple(n - 1 for n in shape)
+    return parts if _stepped(parts, (lines - 1, *last)) == list(tokens_at(lines - 1, last)) else None
 
 
 def _stepped(parts: list[Step], at: Index) -> list[Token]:
@@ -172,10 +174,6 @@ def _texts_by_steps(parts: list[Step], lines: int, elements, sheet: str, across:
             run.append(pattern % tuple(values))
         runs.append(run)
     return runs
-
-
-Moves = tuple[int, int, int, int]
-Template = list[str | tuple[Area, Moves]]
 
 
 def _template(at, part: Fill, block: tuple[int, int]) -> Template | None:
@@ -270,75 +268,8 @@ def _written(fills, templates, rows: int, columns: int, sheet: str) -> list[list
     grid: list[list[str]] = [[""] * columns for _ in range(rows)]
     for part, template in zip(fills, templates, strict=True):
         if part.rows == part.columns == 1:
-            grid[part.down][part.right] = _text(template, sheet)
+            grid[part.down][part.right] = cell_text(template, sheet)
             continue
-        for i, row in enumerate(_texts(template, part.rows, part.columns, sheet)):
+        for i, row in enumerate(fill_texts(template, part.rows, part.columns, sheet)):
             grid[part.down + i][part.right : part.right + part.columns] = row
     return grid
-
-
-def _text(template: Template, sheet: str) -> str:
-    """The text of a single cell, with nothing held fast but what its fill holds."""
-    pieces = ["="]
-    for part in template:
-        if isinstance(part, str):
-            pieces.append(part)
-            continue
-        area, (top, left, bottom, right) = part
-        if area.sheet != sheet:
-            pieces.append(prefix(area.sheet))
-        pieces.append(f"{'' if left else '$'}{letter(area.left)}{'' if top else '$'}{area.top}")
-        if (area.top, area.left) != (area.bottom, area.right):
-            pieces.append(f":{'' if right else '$'}{letter(area.right)}{'' if bottom else '$'}{area.bottom}")
-    text = "".join(pieces)
-    check_limits(text)
-    return text
-
-
-def _texts(template: Template, rows: int, columns: int, sheet: str) -> list[list[str]]:
-    """The text of every cell of a fill. Columns are put in once a column, rows once a row: one `%` a cell."""
-    pieces: list[str] = ["="]
-    marks: list[tuple[str, int, int]] = []  # kind, start, move
-    for part in template:
-        if isinstance(part, str):
-            pieces.append(part.replace("%", "%%"))
-            continue
-        area, (top, left, bottom, right) = part
-        if area.sheet != sheet:
-            pieces.append(prefix(area.sheet).replace("%", "%%"))
-        single = (area.top, area.left) == (area.bottom, area.right) and (top, left) == (bottom, right)
-        corners = [(area.left, left, area.top, top)]
-        if not single:
-            corners.append((area.right, right, area.bottom, bottom))
-        for k, (column, column_move, row, row_move) in enumerate(corners):
-            pieces.append((":" if k else "") + ("" if column_move else "$") + "%s" + ("" if row_move else "$") + "%s")
-            marks += [("column", column, column_move), ("row", row, row_move)]
-    pattern = "".join(pieces)
-    check_limits(pattern % tuple(letter(s) if kind == "column" else str(s) for kind, s, _ in marks))
-    by_column = [
-        [letter(start + j * move) if kind == "column" else None for kind, start, move in marks] for j in range(columns)
-    ]
-    row_marks = [(k, start, move) for k, (kind, start, move) in enumerate(marks) if kind == "row"]
-    texts = []
-    for i in range(rows):
-        numbers = [(k, str(start + i * move)) for k, start, move in row_marks]
-        row = []
-        for values in by_column:
-            for k, number in numbers:
-                values[k] = number
-            row.append(pattern % tuple(values))
-        texts.append(row)
-    return texts
-
-
-def check_limits(text: str) -> None:
-    if len(text) > LONGEST:
-        raise FormulaError(f"its formula has {len(text)} characters, Excel reads {LONGEST}; split the line in two")
-    if text.count("(") <= DEEPEST:
-        return
-    depth = deepest = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        raise FormulaError(f"its formula nests {deepest} levels, Excel reads {DEEPEST}; split the line in two")

@@ -1,4 +1,4 @@
-"""Where tensors stand: rectangles of cells, and how a tensor's elements lie in them."""
+"""Where tensors stand: how a tensor's elements lie in their cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from openpyxl.utils import get_column_letter, quote_sheetname
 
-from sheetgrad.formulas.expressions import Index, Shape
+from sheetgrad.formulas.expressions import Index, Ref, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +44,45 @@ class Placement:
             column += i * right
         return row, column
 
+    def cells(self, group: Sequence[Ref]) -> list[tuple[int, int]] | None:
+        """The cells of elements of its tensor, in order; None where others are among them."""
+        tensor = group[0].tensor
+        if any(term.tensor != tensor for term in group):
+            return None
+        return [self.cell(term.index) for term in group]
+
     @property
     def area(self) -> Area:
         """All its cells, for panels with the labels between them."""
         return Area(self.sheet, self.row, self.column, *self.cell(tuple(n - 1 for n in self.shape)))
 
 
-Book = Mapping[str, Sequence[Placement]]  # by tensor, the places to look at, nearest first
+@dataclass(frozen=True)
+class Gathered:
+    """Where the elements of sums stand once more, side by side: ``runs`` numbers the sums by their elements.
+
+    One element is ``step`` (rows, columns) from the one before, one sum ``stride`` from the sum before.
+    """
+
+    sheet: str
+    row: int
+    column: int
+    runs: Mapping[tuple[Ref, ...], int]
+    step: tuple[int, int]
+    stride: tuple[int, int]
+
+    def cells(self, group: Sequence[Ref]) -> list[tuple[int, int]] | None:
+        """The cells of one sum; None when it is not among them."""
+        number = self.runs.get(tuple(group))
+        if number is None:
+            return None
+        row, column = self.row + number * self.stride[0], self.column + number * self.stride[1]
+        return [(row + k * self.step[0], column + k * self.step[1]) for k in range(len(group))]
+
+
+Place = Placement | Gathered
+Book = Mapping[str, Sequence[Place]]  # by tensor, the places to look at, nearest first; the first holds the tensor
 Corners = tuple[int, int, int, int]  # top, left, bottom, right
-
-
-def rectangles(groups: Sequence[Sequence[tuple[int, int]]]) -> list[list[Corners]]:
-    """Splits cells, given in order, into rectangles read row by row, of equal form in every group."""
-    runs: list[tuple[int, int, tuple[int, int]]] = []  # start, length, step
-    count, start = len(groups[0]), 0
-    while start < count:
-        length, step = 1, (0, 1)
-        if start + 1 < count:
-            moves = {move(group, start) for group in groups}
-            if len(moves) == 1 and moves <= {(0, 1), (1, 0)}:
-                step = moves.pop()
-                while start + length < count and all(move(g, start + length - 1) == step for g in groups):
-                    length += 1
-        runs.append((start, length, step))
-        start += length
-    merged: list[tuple[int, int, int]] = []  # start, width, height
-    for start, length, step in runs:
-        width, height = (length, 1) if step == (0, 1) else (1, length)
-        if merged and step == (0, 1):
-            first, wide, high = merged[-1]
-            below = all(g[start] == (g[first][0] + high, g[first][1]) for g in groups)
-            if wide == width and below and first + wide * high == start:
-                merged[-1] = (first, wide, high + 1)
-                continue
-        merged.append((start, width, height))
-    return [[(*g[s], g[s][0] + high - 1, g[s][1] + wide - 1) for g in groups] for s, wide, high in merged]
-
-
-def move(cells: Sequence[tuple[int, int]], at: int) -> tuple[int, int]:
-    (row, column), (next_row, next_column) = cells[at], cells[at + 1]
-    return next_row - row, next_column - column
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sheetgrad.formulas.expressions import Call, Expr, Fold, Index, Neg, Num, Op, Ref
-from sheetgrad.formulas.printing import ATOM, LEVELS, SPELLED_OUT, number_text
+from sheetgrad.formulas.printing import ATOM, LEVELS, number_text
+from sheetgrad.formulas.sums import SPELLED_OUT
 
 _SIGNS = {"*": "·", "-": "−", "=": "=", "<>": "≠", ">=": "≥", "<=": "≤"}
 

@@ -29,7 +29,9 @@ class NumberSetting:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and (self.least < value if self.above else self.least <= value) and value <= self.most:
             return ""
-        return f"a number above {self.least:g}" if self.above else f"a number from {self.least:g} to {self.most:g}"
+        if self.above:
+            return f"a number above {self.least:g}{'' if self.most == LARGEST_SETTING else f', at most {self.most:g}'}"
+        return f"a number from {self.least:g} to {self.most:g}"
 
 
 @dataclass(frozen=True)

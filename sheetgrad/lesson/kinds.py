@@ -27,7 +27,7 @@ class SheetKind:
     """A sheet of a workbook.
 
     ``name`` stands on its tab, ``about`` beside its link on the Lesson sheet; sheets come by ``order``. ``key`` is what
-    asks for it in a template: a table with the keys ``fields``, or ``true`` where that is enough; a sheet without a key
+    asks for it in a template: a table with the keys ``fields`` (and, with ``more_fields``, others that ``read`` checks), or ``true`` where that is enough; a sheet without a key
     is in every workbook. ``default`` is what stands there where the template says nothing, None when it is not asked for.
 
     ``build(lesson, drawing, values)`` makes the sheet. ``read(table, lesson, values)`` makes its section, found again as
@@ -42,6 +42,7 @@ class SheetKind:
     build: Callable
     key: str = ""
     fields: tuple[str, ...] = ()
+    more_fields: bool = False
     read: Callable | None = None
     write: Callable[[object], object] = as_table
     default: Mapping | None = None
@@ -77,7 +78,8 @@ def read_sections(template: Mapping, lesson, values) -> dict[str, object]:
             expected = f"a table [{key}]" if kind.fields else "true or false"
             raise LessonError(f"{key}: found {asked!r}, expected {expected}")
         table = {} if asked is True else asked
-        only_known(table, kind.fields, f"[{key}]")
+        if not kind.more_fields:
+            only_known(table, kind.fields, f"[{key}]")
         sections[key] = kind.read(table, lesson, values)
     return sections
 

@@ -31,7 +31,7 @@ class Lesson:
     """What is taught.
 
     ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
-    gradient is asked for, ``ops`` the lesson's own operations as in ``[ops.NAME]``. The numbers to play with are
+    gradient is asked for, ``ops`` and ``optimizers`` the lesson's own, as in ``[ops.NAME]`` and ``[optimizers.NAME]``. The numbers to play with are
     known by where they stand here: ``nudge.step``, ``laboratory.ripple``. ``sections`` are the tables that ask for further
     sheets, by key, each as its sheet reads it.
     """
@@ -44,6 +44,7 @@ class Lesson:
     tensors: Mapping[str, Tensor]
     gradients: tuple[str, ...]
     ops: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    optimizers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     nudge: Nudge = Nudge()
     sections: Mapping[str, object] = field(default_factory=dict)
     exercise: Exercise | None = None
@@ -96,6 +97,8 @@ class Lesson:
             table["next"] = self.next
         if self.ops:
             table["ops"] = {name: dict(entry) for name, entry in self.ops.items()}
+        if self.optimizers:
+            table["optimizers"] = {name: dict(entry) for name, entry in self.optimizers.items()}
         if self.exercise:
             table["exercise"] = asdict(self.exercise) | {"blank": list(self.exercise.blank)}
         return table

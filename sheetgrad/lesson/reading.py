@@ -18,11 +18,12 @@ from sheetgrad.lesson.sections import read_exercise, read_nudge
 from sheetgrad.lesson.tensors import read_tensor, refuse_twins
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
+from sheetgrad.tables.updates import with_own_optimizers
 
 MOST_PARAGRAPHS = 40
 KEYS = (
     *("title", "question", "text", "order", "next", "forward", "gradients", "tensors", "ops", "nudge"),
-    "exercise",
+    *("optimizers", "exercise"),
 )  # of every template; those of the sheets come from their declarations
 
 
@@ -56,6 +57,8 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     forward = text_of(table, "forward", 20_000).strip("\n")
     ops = table_of(table, "ops")
     rules = with_own_operations(ops)
+    optimizers = table_of(table, "optimizers")
+    with_own_optimizers(optimizers)  # refused here, used or not
     lines = parse_lines(forward)
     used = {name for line in lines for name in mentioned(line.expression)}
     entries = table_of(table, "tensors")
@@ -78,6 +81,7 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         tensors=MappingProxyType(tensors),
         gradients=gradients,
         ops=ops,
+        optimizers=optimizers,
         nudge=read_nudge(table_of(table, "nudge")),
         order=int(number_of(table, "order", 1000, 0, 1_000_000)),
         next=text_of(table, "next", 100, ""),
@@ -96,8 +100,7 @@ def class_targets(lesson: Lesson) -> dict[str, int]:
     """The targets of cross-entropies that are class numbers, each with how many classes there are."""
     found = {}
     for step in lesson.program.steps:
-        call = ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body
-        match call:
+        match step.expression:
             case ast.Call(func=ast.Name(id="cross_entropy"), args=[ast.Name(id=scores), ast.Name(id=target)]):
                 shape = lesson.program.shapes[scores]
             case _:

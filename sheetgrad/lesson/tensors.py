@@ -15,7 +15,7 @@ from sheetgrad.lines.names import closest
 
 FIELDS = ("role", "values", "csv", "columns", "rows", "shape", "random", "seed", "decimals", "note")
 ROLES = ("input", "parameter", "target", "constant")
-MOST_ELEMENTS = 100_000
+MOST_ELEMENTS = 1_000_000
 HIGHEST_RANK = 4
 LARGEST_FILE = 5_000_000  # bytes of a template or a CSV
 

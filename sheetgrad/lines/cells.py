@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import COMPARISONS, Call, Expr, Index, Neg, Num, Op, Ref, Shape, binary, folded
+from sheetgrad.formulas.expressions import (
+    COMPARISONS,
+    Call,
+    Expr,
+    Index,
+    Neg,
+    Num,
+    Op,
+    Ranges,
+    Ref,
+    Shape,
+    binary,
+    folded,
+)
+from sheetgrad.formulas.printing import Piece, pieces
+from sheetgrad.formulas.sums import ranges_in
 from sheetgrad.lines.shapes import MOST_ELEMENTS, ShapeError, broadcast_shape, checked_axis, shape_text
 
 
@@ -36,6 +52,7 @@ class CellArray:
         self.uniform = uniform
         self._rule = rule
         self._made: dict[Index, Expr] = {}
+        self._pieces: dict[Index, list[Piece]] = {}
 
     @classmethod
     def named(cls, name: str, shape: Shape) -> CellArray:
@@ -55,6 +72,19 @@ class CellArray:
         if index not in self._made:
             self._made[index] = self._rule(index)
         return self._made[index]
+
+    def pieces(self, index: Index) -> list[Piece]:
+        """The formula of one element, ready to be placed; made once, however many sheets show it."""
+        if index not in self._pieces:
+            self._pieces[index] = pieces(self.element(index))
+        return self._pieces[index]
+
+    @cached_property
+    def ranges(self) -> tuple[Ranges, ...]:
+        """The ranges that its formulas need, each once: those of the first and last element where all are alike."""
+        corners = (0,) * self.ndim, tuple(n - 1 for n in self.shape)
+        indices = dict.fromkeys(corners) if self.uniform else np.ndindex(self.shape)
+        return tuple(dict.fromkeys(one for index in indices for one in ranges_in(self.element(index))))
 
     # -- element by element ---------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -33,6 +33,8 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
         return arrays[key]
     try:
         match node:
+            case ast.Constant(value=str()) | ast.BoolOp() | ast.IfExp() | ast.JoinedStr() | ast.Compare(ops=[ast.In()]):
+                return _of_tables(node, value, functions)
             case ast.Constant(value=constant):
                 return constant
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -45,6 +47,8 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
                 return functions["flag"](COMPARISONS[type(op)](value(left), value(right)))
             case ast.Tuple(elts=elements):
                 return tuple(value(element) for element in elements)
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if f"{name}.{attr}" in arrays:
+                return arrays[f"{name}.{attr}"]
             case ast.Attribute(value=base, attr=attr):
                 return getattr(value(base), attr)
             case ast.Subscript(value=base, slice=index):
@@ -69,6 +73,22 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         raise LanguageError(f"{ast.unparse(node)}: {error}") from None
     raise LanguageError(f"{ast.unparse(node)} is not part of the language")
+
+
+def _of_tables(node: ast.AST, value: Callable, functions: Mapping[str, Callable]):
+    """What only the lines of tables say; see :func:`sheetgrad.lines.parse.parse_expression`."""
+    match node:
+        case ast.Constant(value=text):
+            return functions["text"](text)
+        case ast.BoolOp(op=op, values=values):
+            return functions["and" if isinstance(op, ast.And) else "or"](*map(value, values))
+        case ast.IfExp(test=test, body=body, orelse=otherwise):
+            return functions["where"](value(test), value(body), value(otherwise))
+        case ast.Compare(left=left, comparators=[right]):
+            return functions["among"](value(left), value(right))
+        case ast.JoinedStr(values=values):
+            parts = [part.value if isinstance(part, ast.FormattedValue) else part for part in values]
+            return functions["joined"](*map(value, parts))
 
 
 def _real(value):
@@ -106,8 +126,26 @@ def _fit(node: ast.AST, value, error: ShapeError) -> str:
 
 def shape_of(node: ast.AST, shapes: Mapping[str, Shape], rules=None) -> Shape:
     """The shape of an expression, found by reading it over cells: nothing is computed."""
-    arrays = {name: CellArray.named(name, shape) for name, shape in shapes.items()}
-    value = evaluate(node, arrays, CELLS, rules)
+    value = evaluate(node, _Named(shapes), CELLS, rules)
     if isinstance(value, Zeros):
         raise LanguageError("found zeros(…) alone, expected zeros(shape).at[i].add(g)")
     return np.shape(value)
+
+
+class _Named(Mapping):
+    """The cells of tensors of these shapes, made when a line names them."""
+
+    def __init__(self, shapes: Mapping[str, Shape]):
+        self.shapes = shapes
+
+    def __getitem__(self, name: str) -> CellArray:
+        return CellArray.named(name, self.shapes[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)

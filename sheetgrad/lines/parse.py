@@ -47,6 +47,11 @@ class Assignment:
     note: str
     number: int
 
+    @property
+    def text(self) -> str:
+        """The line without its note."""
+        return f"{f'{self.name} = ' if self.name else ''}{ast.unparse(self.expression)}"
+
 
 def parse_lines(text: str, *, rules: bool = False, last_unnamed: bool = False) -> list[Assignment]:
     """The lines ``name = expression`` of ``text``, each checked against the language.
@@ -66,6 +71,17 @@ def parse_lines(text: str, *, rules: bool = False, last_unnamed: bool = False) -
     if not found:
         raise LanguageError("no line found; expected at least one line such as  loss = mse(x @ w + b, y)")
     return found
+
+
+def parse_expression(text: str) -> ast.expr:
+    """One line of a table (:mod:`sheetgrad.tables`), which may also say ``a if test else b``, ``and``, ``or``, ``in``,
+    texts, ``f"{n} of {m}"`` and names with a dot. Raises ``LanguageError``."""
+    try:
+        node = ast.parse(f"({text})", mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise LanguageError(f"{shortened(text)} is not a line of a table: {_reason(error)}") from None
+    _check(node, False, 0, tables=True)
+    return node
 
 
 def _parse_line(code: str, rules: bool, may_be_bare: bool) -> tuple[str | None, ast.expr]:
@@ -96,10 +112,35 @@ def _reason(error: Exception) -> str:
     return error.msg if isinstance(error, SyntaxError) and error.msg else "too long or too deep"
 
 
-def _check(node: ast.AST, rules: bool, depth: int) -> None:
+def _check(node: ast.AST, rules: bool, depth: int, tables: bool = False) -> None:
     """Refuse everything that the language does not name."""
     if depth > DEPTH:
         raise LanguageError(f"nested more than {DEPTH} deep; give the inner part a line of its own")
+    children = _of_tables(node) if tables else None
+    if children is None:
+        children = _of_lessons(node, rules)
+    for child in children:
+        _check(child, rules, depth + 1, tables)
+
+
+def _of_tables(node: ast.AST) -> list[ast.expr] | None:
+    """The parts of what only the lines of tables may say; None for the rest of the language."""
+    match node:
+        case ast.Constant(value=str()) | ast.Attribute(value=ast.Name()):
+            return []
+        case ast.BoolOp(values=values):
+            return values
+        case ast.IfExp(test=test, body=body, orelse=otherwise):
+            return [test, body, otherwise]
+        case ast.Compare(left=left, ops=[ast.In()], comparators=[right]):
+            return [left, right]
+        case ast.JoinedStr(values=values):
+            return [part.value if isinstance(part, ast.FormattedValue) else part for part in values]
+    return None
+
+
+def _of_lessons(node: ast.AST, rules: bool) -> list[ast.expr]:
+    """The parts of what lessons and derivative rules may say."""
     match node:
         case ast.Name():
             children = []
@@ -142,8 +183,7 @@ def _check(node: ast.AST, rules: bool, depth: int) -> None:
                 f"{shortened(ast.unparse(node))} is not part of the language; expected names, numbers, "
                 "+ - * / ** @, comparisons, .T, .sum(), .mean(), .max(), indices and the operations of the table"
             )
-    for child in children:
-        _check(child, rules, depth + 1)
+    return children
 
 
 def _check_keywords(node: ast.Call, keywords: list[ast.keyword], rules: bool) -> None:

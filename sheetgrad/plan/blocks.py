@@ -14,12 +14,14 @@ from sheetgrad.formulas.expressions import Expr
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
 CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
 NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
-MOST_SHEET_COLUMNS = 256  # the embedded engine stores values for so many columns at most
-MOST_FORMULAS = 100_000  # and for so many formula cells in all
+MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
+MOST_SHEET_ROWS = 1_048_576
+MOST_FORMULAS = 2_000_000  # of one sheet: about 2 GB while it is made; more would take the memory of a school computer
 
 
 class PlanError(SheetgradError, ValueError):
@@ -80,7 +82,8 @@ class Label:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``."""
+    """A curve of a chart: ``mark`` is ``line``, ``dashes`` or ``points``; ``color`` is ``ink`` or what it is about:
+    ``gradient``, ``nudge``, ``wrong``."""
 
     title: str
     x: Area
@@ -109,10 +112,12 @@ class Sheet:
     """One sheet: its blocks and labels, and how it is to be looked at and printed.
 
     ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
-    are marked when they are not 0, or differ from those of a second area. ``sections`` are the first rows of parts
+    are marked when they are not 0, or differ from those of a second area. ``verdicts`` take the colour of the sign that
+    they hold, ``sentences`` (verdicts in words, wider than their cell) its ink alone. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
-    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan.
+    ``tally`` counts the verdicts that the sheet shows on the numbers of the plan: those that agree, stand at a kink or
+    disagree, and their total. ``names`` are defined names of areas.
     """
 
     name: str
@@ -127,6 +132,7 @@ class Sheet:
     charts: list[Chart] = field(default_factory=list)
     changes: list[tuple[Area, Area | None]] = field(default_factory=list)
     verdicts: list[Area] = field(default_factory=list)
+    sentences: list[Area] = field(default_factory=list)
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     print_rows: int | None = None
@@ -135,7 +141,8 @@ class Sheet:
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")
-    tally: Mapping[str, int] = field(default_factory=dict)
+    tally: Mapping[str, Spread] = field(default_factory=dict)
+    names: dict[str, Area] = field(default_factory=dict)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))
@@ -171,6 +178,11 @@ class Sheet:
     def last_column(self) -> int:
         edges = [block.column + block.columns - 1 for block in self.blocks]
         return max([*edges, *(label.column + label.span - 1 for label in self.labels)], default=1)
+
+    @property
+    def last_row(self) -> int:
+        edges = [block.row + block.rows - 1 for block in self.blocks]
+        return max([*edges, *(label.row for label in self.labels)], default=1)
 
 
 @dataclass(frozen=True)

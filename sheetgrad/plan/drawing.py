@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program
 from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.fills import Filled, fill
-from sheetgrad.formulas.places import Book, Placement
-from sheetgrad.formulas.printing import FormulaError, Printer, Unaligned
+from sheetgrad.formulas.places import Book, Place, Placement
+from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import Block, PlanError, Sheet, number_format
-from sheetgrad.plan.extents import panels
+from sheetgrad.plan.blocks import Block, Label, PlanError, number_format
+from sheetgrad.plan.extents import panels, placed
+from sheetgrad.plan.placing import Copy
 
 GRADIENTS = "Gradients"  # the sheet that it draws
 
@@ -64,57 +69,66 @@ class Drawn:
     """One block of the drawing: the tensor or gradient it shows, where, and what it is there for.
 
     ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section),
-    ``turned`` (the same numbers with rows and columns exchanged), ``blank`` (to be filled in) or ``check`` (the
-    verdict beside a blank).
+    ``copy`` (numbers in another order, where a sum needs them so: ``copy`` says in which), ``blank`` (to be filled in)
+    or ``check`` (the verdict beside a blank).
     """
 
     key: str
     purpose: str
     step: int
-    place: Placement
+    place: Place
     line: Line | None = None
+    copy: Copy | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Drawing:
-    """The sheet while it is laid out, and where every tensor and gradient stands.
+    """Where everything stands on the Gradients sheet, and what is written around it.
 
-    ``settings`` says where the numbers to play with stand on the Lesson sheet, ``blanks`` what is left out,
-    ``number_format`` how computed numbers are shown where that must not depend on them.
+    ``labels``, the first rows of ``sections`` and ``heights`` of rows are as on a :class:`~sheetgrad.plan.blocks.Sheet`;
+    ``lying`` says of vectors whether they lie in a row or stand in a column, ``settings`` where the numbers to play with
+    stand on the Lesson sheet, ``blanks`` what is left out, ``number_format`` how computed numbers are shown where that
+    must not depend on them.
     """
 
-    sheet: Sheet = field(default_factory=lambda: Sheet(GRADIENTS))
-    drawn: list[Drawn] = field(default_factory=list)
-    lying: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Placement] = field(default_factory=dict)
+    drawn: tuple[Drawn, ...]
+    labels: tuple[Label, ...]
+    sections: tuple[int, ...]
+    heights: Mapping[int, float]
+    lying: Mapping[str, str]
+    settings: Mapping[str, Placement]
     blanks: Blanks = Blanks()
     number_format: str = ""
 
-    @property
-    def places(self) -> dict[str, list[Placement]]:
-        """By tensor, its own block first, then its turned copy."""
-        book: dict[str, list[Placement]] = {}
+    @cached_property
+    def places(self) -> Mapping[str, Sequence[Place]]:
+        """By tensor, its own block first, then its copies."""
+        book: dict[str, list[Place]] = {
+            item.key: [item.place] for item in self.drawn if item.purpose in ("given", "line", "blank")
+        }
         for item in self.drawn:
-            if item.purpose in ("given", "line", "blank"):
-                book[item.key] = [item.place]
-        for item in self.drawn:
-            if item.purpose == "turned":
-                book[item.key].append(item.place)
-        return book
+            for key in item.copy.tensors if item.copy else ():
+                book[key].append(item.place)
+        return MappingProxyType(book)
 
-    def book(self, step: int) -> dict[str, list[Placement]]:
+    def book(self, step: int) -> Book:
         """Where a formula of a section looks: at the copy in its own section first."""
-        book = self.places
+        again = self._again.get(step)
+        return ChainMap(again, self.places) if again else self.places
+
+    @cached_property
+    def _again(self) -> dict[int, dict[str, list[Place]]]:
+        found: dict[int, dict[str, list[Place]]] = {}
         for item in self.drawn:
-            if item.purpose == "again" and item.step == step:
-                book[item.key] = [item.place, *book[item.key]]
-        return book
+            if item.purpose == "again":
+                found.setdefault(item.step, {})[item.key] = [item.place, *self.places[item.key]]
+        return found
 
 
 def blank_blocks(place: Placement, value: np.ndarray, key: str) -> list[Block]:
     """Empty cells for the student, a block a 2-D panel; they expect nothing, whatever the right numbers are."""
     blocks = []
-    for number, _, grid, row, column in _panels(place, value, False):
+    for number, _, grid, row, column in _panels(place, value):
         nothing = np.full(grid.shape, "", dtype=object)
         cells = [[None] * grid.shape[1] for _ in range(grid.shape[0])]
         more = dict(panel=number, number_format=BLANK_FORMAT)
@@ -125,31 +139,41 @@ def blank_blocks(place: Placement, value: np.ndarray, key: str) -> list[Block]:
 def input_blocks(place: Placement, value: np.ndarray, **more) -> list[Block]:
     """The numbers of a tensor for the student to change, a block a 2-D panel."""
     blocks = []
-    for number, _, grid, row, column in _panels(place, value, False):
+    for number, _, grid, row, column in _panels(place, value):
         at = dict(row=row, column=column, panel=number, number_format=number_format(value))
         blocks.append(Block(cells=grid.tolist(), kind="input", expected=grid, **at, **more))
     return blocks
 
 
-def formula_blocks(
-    cells: CellArray, place: Placement, book: Book, value: np.ndarray, what: str, turned: bool = False, **more
-) -> list[Block]:
+def formula_blocks(cells: CellArray, place: Placement, book: Book, value: np.ndarray, what: str, **more) -> list[Block]:
     """The formulas of a tensor at ``place``, a block a 2-D panel; ``what`` is named when one cannot be written."""
     printer, blocks = Printer(book), []
     form = more.pop("number_format", None) or number_format(value)
-    for number, index, grid, row, column in _panels(place, value, turned):
+    for number, index, grid, row, column in _panels(place, value):
         filled = _filled(cells, index, grid.shape, place, printer, what)
         at = dict(row=row, column=column, panel=number, number_format=form)
         blocks.append(Block(cells=filled.formulas, kind="formula", expected=grid, fills=filled.fills, **at, **more))
     return blocks
 
 
-def _panels(place: Placement, value: np.ndarray, turned: bool) -> Iterator[tuple[int, Index, np.ndarray, int, int]]:
+def copied(copy: Copy) -> CellArray:
+    """The cells of a copy: each shows one of the tensor's own."""
+    columns = copy.extent[1]
+    return CellArray(copy.extent, lambda index: copy.terms[index[0] * columns + index[1]], copy.even)
+
+
+def copy_blocks(cells: CellArray, place: Place, book: Book, value: np.ndarray, what: str, **more) -> list[Block]:
+    """The formulas of a copy whose corner is that of ``place``, see :func:`copied`."""
+    block = placed(place.sheet, place.row, place.column, cells.shape)
+    return formula_blocks(cells, block, book, value, what, **more)
+
+
+def _panels(place: Placement, value: np.ndarray) -> Iterator[tuple[int, Index, np.ndarray, int, int]]:
     """Number, leading index, numbers as they stand, and the corner of each 2-D panel."""
     for number, index in enumerate(panels(place.shape)):
         part = np.asarray(value[index])
         inner = place.shape[len(index) :]
-        grid = part.T if turned and len(inner) == 2 else part.reshape(_grid(inner, place))
+        grid = part.reshape(_grid(inner, place))
         yield number, index, grid, *place.cell((*index, *[0] * len(inner)))
 
 
@@ -165,11 +189,9 @@ def _filled(cells: CellArray, index, grid: tuple[int, int], place: Placement, pr
     def tokens(i: int, j: int):
         """The formula of the cell ``i`` down, ``j`` right of the block's corner."""
         at = tuple(i if down else j for down, _ in inner)
-        return printer.tokens(cells.element((*index, *at)))
+        return printer.placed(cells.pieces((*index, *at)))
 
     try:
         return fill(tokens, *grid, place.sheet, cells.uniform)
-    except Unaligned:
-        raise
     except FormulaError as error:
         raise PlanError(f"{what}: {error}") from None

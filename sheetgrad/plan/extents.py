@@ -24,7 +24,7 @@ def extent(shape: Shape, lying: str = "row") -> tuple[int, int]:
     return math.prod(stack) * (rows + 1), columns
 
 
-def placed(sheet: str, row: int, column: int, shape: Shape, lying: str = "row", turned: bool = False) -> Placement:
+def placed(sheet: str, row: int, column: int, shape: Shape, lying: str = "row") -> Placement:
     """The placement of a block that starts at ``row``, ``column`` (for panels: at the first label)."""
     match shape:
         case ():
@@ -37,8 +37,6 @@ def placed(sheet: str, row: int, column: int, shape: Shape, lying: str = "row", 
             strides = [(rows + 1) * math.prod(stack[k + 1 :]) for k in range(len(stack))]
             steps = (*((stride, 0) for stride in strides), (1, 0), (0, 1))
             row += 1
-    if turned:
-        steps = tuple((right, down) for down, right in steps)
     return Placement(sheet, row, column, shape, steps)
 
 

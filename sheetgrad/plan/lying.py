@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sheetgrad.autodiff.program import Program
-from sheetgrad.formulas.expressions import Call, Expr, Fold, Neg, Op, Ref
+from sheetgrad.formulas.expressions import Expr, Fold, Ref, children
+from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS
 
 
 def lie(program: Program) -> dict[str, str]:
@@ -51,20 +52,8 @@ def lie(program: Program) -> dict[str, str]:
         name = line.target.split(".")[0]
         if len(line.shape) == 1:
             lying[line.target] = lying.get(name, "row")
-    return lying
-
-
-def _children(expression: Expr) -> tuple[Expr, ...]:
-    match expression:
-        case Neg(operand=operand):
-            return (operand,)
-        case Op(left=left, right=right):
-            return left, right
-        case Call(arguments=arguments):
-            return arguments
-        case Fold(terms=terms):
-            return terms
-    return ()
+    too_long = {key for key in lying if program.shapes[key][0] > MOST_SHEET_COLUMNS // 2}
+    return lying | dict.fromkeys(too_long, "column")
 
 
 def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:
@@ -73,11 +62,11 @@ def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:
         changed = [k for k, (i, j) in enumerate(zip(one.index, other.index, strict=False)) if i != j]
         rank = len(one.index)
         return [(one.tensor, rank, changed[0] - max(0, rank - 2))] if changed and one.tensor == other.tensor else []
-    pairs = zip(_children(one), _children(other), strict=False)
+    pairs = zip(children(one), children(other), strict=False)
     return [move for a, b in pairs for move in _moves(a, b)]
 
 
 def _folds(expression: Expr) -> list[tuple[Expr, ...]]:
     own = [expression.terms] if isinstance(expression, Fold) else []
-    inner = expression.terms[:1] if isinstance(expression, Fold) else _children(expression)
+    inner = expression.terms[:1] if isinstance(expression, Fold) else children(expression)
     return [*own, *(terms for child in inner for terms in _folds(child))]

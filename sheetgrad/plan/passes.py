@@ -7,22 +7,37 @@ computed again. Positions are (line, field): a field is what each line shows, th
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, run_lines
-from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text
+from sheetgrad.formulas.expressions import Expr, Index
 from sheetgrad.formulas.fills import Filled, fill, fill_lines
-from sheetgrad.formulas.places import Area, Placement, rectangles
-from sheetgrad.formulas.printing import FormulaError, Printer, Token, Unaligned
+from sheetgrad.formulas.places import Area, Book, Place, Placement
+from sheetgrad.formulas.printing import Printer, Token
+from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import Block, PlanError, Sheet, number_format
+from sheetgrad.plan.blocks import (
+    MOST_FORMULAS,
+    MOST_SHEET_COLUMNS,
+    MOST_SHEET_ROWS,
+    Block,
+    PlanError,
+    Sheet,
+    number_format,
+)
 from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.placing import Copy, Order, Placing
+from sheetgrad.tables.table import table
 
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
 FIRST_LINE = 2  # after the names and the numbers as they are
+TABLE = table("passes")
 
 
 def pass_cells(program: Program, names: Collection[str]) -> int:
@@ -49,13 +64,42 @@ def run_nudged(
     return {key: np.array(runs) for key, runs in kept.items()}
 
 
+@dataclass(frozen=True)
+class Laid:
+    """How the tensors of a pass lie flat: ``orders`` by tensor, ``again`` the copies that every line repeats, ``still``
+    those of tensors that stay as they are, laid flat once."""
+
+    orders: Mapping[str, Order]
+    again: tuple[Copy, ...]
+    still: tuple[Copy, ...]
+
+    @property
+    def line_cells(self) -> int:
+        """Cells of one pass in one line."""
+        return sum(part.size for part in (*self.orders.values(), *self.again))
+
+    @property
+    def once_cells(self) -> int:
+        """Cells that a table needs once, besides the numbers as they are."""
+        return sum(copy.size for copy in self.still)
+
+
+def lay_flat(drawing: Drawing, program: Program, sheet: str, moved: Sequence[str], lines, across: bool) -> Laid:
+    """The order in which each of the ``moved`` tensors lies, so that the formulas of ``lines`` can be written; it does
+    not depend on how many lines a table has. Raises ``PlanError`` naming the line that cannot."""
+    placing = Placing(program.shapes, drawing.places, sheet, (0, 1) if across else (1, 0), moved)
+    placing.settle({line.target: program.cells[line.target] for line in lines}, program.written)
+    again = tuple(copy for copy in placing.copies if set(moved).intersection(copy.tensors))
+    return Laid(placing.orders, again, tuple(copy for copy in placing.copies if copy not in again))
+
+
 class Passes:
     """Where everything of a table of passes stands, and the formulas of the passes.
 
     ``names`` are the tensors that hold the nudged number, ``fields`` how many fields of summary come first,
     ``count`` how many lines, ``titles`` the heading of each pass that a line holds (``+h`` and ``−h``). ``lines`` are
     what each pass computes: the forward lines that depend on ``names``, unless others are given. ``first`` come first
-    of what is computed.
+    of what is computed. ``laid`` is what :func:`lay_flat` gives, where that is known already.
     """
 
     def __init__(
@@ -71,16 +115,15 @@ class Passes:
         across: bool,
         lines: Sequence[Line] | None = None,
         first: Sequence[str] = (),
+        laid: Laid | None = None,
     ):
         self.sheet, self.drawing, self.program = sheet, drawing, program
         self.names, self.top, self.count, self.titles, self.across = tuple(names), top, count, titles, across
         self.summary = fields
         self.lines = program.forward_after(names) if lines is None else tuple(lines)
         self.moved = tuple(dict.fromkeys((*self.names, *first, *(line.target for line in self.lines))))
-        self.extra: list[tuple[str, bool]] = []  # tensors laid flat once, beside the numbers as they are
-        self.turned: set[str] = set()  # nudged or computed here, and laid flat column by column
-        self.both: set[str] = set()  # laid flat a second time, in the other order
-        self._settle()
+        self.laid = laid or lay_flat(drawing, program, sheet.name, self.moved, self.lines, across)
+        self._assign()
 
     # -- where everything stands ----------------------------------------------------------------------------------
 
@@ -108,123 +151,81 @@ class Passes:
         """The first and last field after the summary."""
         return self.summary, self.fields - 1
 
-    def _settle(self) -> None:
-        """Finds the order in which each tensor lies flat, so that every range formula can be written."""
-        while True:
-            self._assign()
-            need = self._unaligned()
-            if need is None:
-                return
-            name, how = need
-            if how == "turn":
-                self.turned.add(name)
-            elif how == "both":
-                self.both.add(name)
-            else:
-                self.extra.append((name, how == "flat turned"))
-
     def _assign(self) -> None:
         """Numbers the fields: the summary, the passes, then the tensors that stay as they are."""
         at = self.summary + 1
-        self.passes: list[dict[str, int]] = []
+        self.passes: list[dict[str | Copy, int]] = []  # by tensor, and by copy of one, its first field
         for _ in self.titles:
-            book: dict[str, int] = {}
+            book: dict[str | Copy, int] = {}
             for key in self.moved:
-                for copy in [key, f"{key}.again"] if key in self.both else [key]:
-                    book[copy] = at
-                    at += int(np.prod(self.program.shapes[key], dtype=int))
+                book[key] = at
+                at += self.laid.orders[key].size
+                for copy in self.laid.again:
+                    if self._stands_under(copy) == key:
+                        book[copy] = at
+                        at += copy.size
             self.passes.append(book)
             at += 1
-        self.flat: dict[tuple[str, bool], int] = {}
-        for key in self.extra:
-            self.flat[key] = at
-            at += int(np.prod(self.program.shapes[key[0]], dtype=int))
-        self.fields = at - (0 if self.extra else 1)
+        self.flat: dict[Copy, int] = {}
+        for copy in self.laid.still:
+            self.flat[copy] = at
+            at += copy.size
+        self.fields = at - (0 if self.flat else 1)
+        cells = self.count * len(self.titles) * self.laid.line_cells
+        if cells > MOST_FORMULAS:
+            raise PlanError(f"{self.sheet.name}: {cells:,} cells of passes, at most {MOST_FORMULAS:,}")
+        _, last_column = self.cell(self.last_line, self.fields - 1)
+        if last_column > MOST_SHEET_COLUMNS or self.bottom > MOST_SHEET_ROWS:
+            raise PlanError(
+                f"{self.sheet.name}: {self.bottom:,} rows and {last_column:,} columns; a sheet has {MOST_SHEET_ROWS:,} "
+                f"and {MOST_SHEET_COLUMNS:,}"
+            )
 
-    def _flat(self, key: str, field: int, line: int, turned: bool) -> Placement:
-        shape = self.program.shapes[key]
-        order = range(len(shape)) if turned else reversed(range(len(shape)))
-        strides, size = [0] * len(shape), 1
-        for axis in order:
-            strides[axis] = size
-            size *= shape[axis]
-        steps = tuple((0, n) if self.across else (n, 0) for n in strides)
-        return Placement(self.sheet.name, *self.cell(line, field), shape, steps)
+    def _stands_under(self, copy: Copy) -> str:
+        return next(key for key in self.moved if key in copy.tensors)
 
-    def book(self, fields: Mapping[str, int], line: int) -> dict[str, list[Placement]]:
+    def book(self, fields: Mapping[str | Copy, int], line: int) -> Book:
         """Where the formulas of one pass in one line look."""
-        book = {key: list(places) for key, places in self.drawing.places.items()}
-        for (key, turned), field in self.flat.items():
-            book[key].append(self._flat(key, field, 1, turned))
-        for key in self.moved:
-            book[key] = [self._flat(key, fields[key], line, key in self.turned)]
-            if key in self.both:
-                book[key].append(self._flat(key, fields[f"{key}.again"], line, key not in self.turned))
-        return book
+        name, orders = self.sheet.name, self.laid.orders
+        own: dict[str, list[Place]] = {}
+        for key, field in fields.items():
+            if isinstance(key, str):
+                own[key] = [orders[key].placed(name, *self.cell(line, field))]
+        for copy in self.laid.again:
+            place = copy.placed(name, *self.cell(line, fields[copy]))
+            for key in copy.tensors:
+                own.setdefault(key, list(self._unmoved.get(key, ()))).append(place)
+        return ChainMap(own, self._unmoved)
 
-    def _unaligned(self) -> tuple[str, str] | None:
-        printer = Printer(self.book(self.passes[0], FIRST_LINE))
-        for line in self.lines:
-            cells = self.program.cells[line.target]
-            try:
-                for corner in {(0,) * cells.ndim, tuple(n - 1 for n in cells.shape)}:
-                    printer.tokens(cells.element(corner))
-            except Unaligned as error:
-                return self._copy(error, line)
-            except FormulaError as error:
-                raise PlanError(f"{line.text}: {error}") from None
-        return None
-
-    def _copy(self, error: Unaligned, line: Line) -> tuple[str, str]:
-        """The tensor to lay in another order, and how: what stays as it is gets a flat copy (``flat``, ``flat
-        turned``); what is computed in every line is laid the other way (``turn``) or both ways (``both``)."""
-        book = self.book(self.passes[0], FIRST_LINE)
-        for k, group in enumerate(error.groups):
-            name, others = group[0].tensor, [g for n, g in enumerate(error.groups) if n != k]
-            if name in self.moved:
-                ways = [("both", name not in self.turned)] if name not in self.both else []
-                ways = [("turn", True), *ways] if name not in self.turned | self.both else ways
-            else:
-                ways = [("flat", False), ("flat turned", True)]
-                ways = [(how, turned) for how, turned in ways if (name, turned) not in self.extra]
-            for how, turned in ways:
-                trial = [self._flat(name, 0, 0, turned).cell(term.index) for term in group]
-                fits = all(self._in_line(trial, other, book, name in self.moved) for other in others)
-                if fits and len(rectangles([trial])) == 1:
-                    return name, how
-        raise PlanError(
-            f"{line.text}: {error} on the {self.sheet.name} sheet; give one of them a line of its own, such as  t = x.T"
-        )
-
-    def _in_line(self, cells: list[tuple[int, int]], other: Sequence[Ref], book, moved: bool) -> bool:
-        """Whether the other operand stands in the same order, or could once it is laid flat as well."""
-        name = other[0].tensor
-        places = list(book[name])
-        if not moved:
-            places += [self._flat(name, 0, 0, turned) for turned in (False, True)]
-        return any(len(rectangles([cells, [p.cell(term.index) for term in other]])) == 1 for p in places)
+    @cached_property
+    def _unmoved(self) -> Book:
+        """The places of what stays as it is."""
+        flat: dict[str, list[Place]] = {}
+        for copy, field in self.flat.items():
+            place = copy.placed(self.sheet.name, *self.cell(1, field))
+            for key in copy.tensors:
+                flat.setdefault(key, list(self.drawing.places[key])).append(place)
+        return ChainMap(flat, self.drawing.places)
 
     # -- what stands there ----------------------------------------------------------------------------------------
 
     def headings(self) -> None:
         """The name of each number above (or left of) its field."""
         for words, fields in zip(self.titles, self.passes, strict=True):
-            for word, field in fields.items():
-                key, again = word.removesuffix(".again"), word.endswith(".again")
+            for part, field in fields.items():
                 if self.across:
+                    key = part if isinstance(part, str) else self._stands_under(part)
                     self.sheet.label(self.top - 1, self.cell(0, field)[1], f"{key} at {words}", "note_code")
-                self._names(field, key, (key in self.turned) != again)
-        for (key, turned), field in self.flat.items():
-            self._names(field, key, turned)
+                self._names(field, self.laid.orders[part] if isinstance(part, str) else part)
+        for copy, field in self.flat.items():
+            self._names(field, copy)
 
-    def order(self, key: str, turned: bool) -> list[Index]:
-        """The elements in the order in which they lie flat."""
-        shape = self.program.shapes[key]
-        order = list(np.ndindex(shape[::-1] if turned else shape))
-        return [index[::-1] for index in order] if turned else order
+    def order(self, key: str) -> list[Index]:
+        """The elements of a tensor of the passes in the order in which they lie flat."""
+        return [term.index for term in self.laid.orders[key].terms]
 
-    def _names(self, field: int, key: str, turned: bool) -> None:
-        names = [element_name(key, index) for index in self.order(key, turned)]
+    def _names(self, field: int, part: Copy) -> None:
+        names = [element_name(term.tensor, term.index) for term in part.terms]
         cells = [[*names]] if self.across else [[name] for name in names]
         expected = np.array(cells, dtype=object)
         row, column = self.cell(0, field)
@@ -258,17 +259,15 @@ class Passes:
 
     def as_it_is(self, values: Mapping[str, np.ndarray]) -> None:
         """The tensors laid flat once, as they are: what the nudged copies start from."""
-        starts = [(name, name in self.turned, self.passes[0][name]) for name in self.names]
-        starts += [(key, turned, field) for (key, turned), field in self.flat.items()]
+        starts = [(self.laid.orders[name], self.passes[0][name]) for name in self.names] + list(self.flat.items())
         printer = Printer(self.drawing.places)
-        for key, turned, field in starts:
-            order = self.order(key, turned)
-            numbers = np.array([[values[key][index] for index in order]])
+        for part, field in starts:
+            terms, numbers = part.terms, part.numbers(values).reshape(1, -1)
 
-            def same(i: int, j: int, key=key, order=order) -> list[Token]:
-                return printer.tokens(Ref(key, order[j]))
+            def same(i: int, j: int, terms=terms) -> list[Token]:
+                return printer.tokens(terms[j])
 
-            self.block(1, field, 1, len(order), same, numbers, "index", number_format(numbers))
+            self.block(1, field, 1, len(terms), same, numbers, "index", number_format(numbers))
 
     def write(
         self,
@@ -283,54 +282,62 @@ class Passes:
         ``found`` is what :func:`run_nudged` gives for these lines.
         """
         fields = self.passes[which]
+        moved = TABLE.on_cells()["plus" if sign == "+" else "minus"]
         for name in self.names:
-            order, start = self.order(name, name in self.turned), self.passes[0][name]
-            expected = np.array([[run[index] for index in order] for run in found[name]])
+            field, start = fields[name], self.passes[0][name]
+            expected = _stacked(self.laid.orders[name], found)
 
-            def nudged(i: int, j: int, name=name, start=start) -> list[Token]:
+            def nudged(i: int, j: int, field=field, start=start) -> list[Token]:
                 book = {
-                    "base": [self.place(1, start + j)],
-                    "label": [self.place(0, fields[name] + j)],
+                    "start": [self.place(1, start + j)],
+                    "label": [self.place(0, field + j)],
                     "number": [number(FIRST_LINE + i)],
                     "amount": [amount(FIRST_LINE + i)],
                 }
-                shift = Call("IF", (Op("=", Ref("label", ()), Ref("number", ())), Ref("amount", ()), Num(0)))
-                return Printer(book).tokens(Op(sign, Ref("base", ()), shift))
+                return Printer(book).tokens(moved)
 
-            field = fields[name]
-            self.block(FIRST_LINE, field, self.count, len(order), nudged, expected, "pass", number_format(expected))
+            self.block(
+                FIRST_LINE, field, self.count, expected.shape[1], nudged, expected, "pass", number_format(expected)
+            )
         self.compute(which, found)
 
-    def compute(self, which: int, found: Mapping[str, np.ndarray]) -> None:
-        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0."""
+    def compute(
+        self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """The lines of one pass in every line of the table; ``found`` has what NumPy says, stacked along axis 0, and
+        ``spread`` how far off each number may be."""
         fields = self.passes[which]
-        printers: dict[int, Printer] = {}
+        printer = lru_cache(None)(lambda line: Printer(self.book(fields, FIRST_LINE + line)))
+        for line in self.lines:
+            cells = self.program.cells[line.target]
+            self._computed(
+                line.target, self.laid.orders[line.target], fields[line.target], cells, printer, found, spread
+            )
+        for copy in self.laid.again:
+            terms = copy.terms
+            cells = CellArray((len(terms),), lambda index, terms=terms: terms[index[0]], uniform=False)
+            self._computed(self._stands_under(copy), copy, fields[copy], cells, printer, found, spread)
 
-        def printer(line: int) -> Printer:
-            if line not in printers:
-                printers[line] = Printer(self.book(fields, FIRST_LINE + line))
-            return printers[line]
-
-        computed = [(line, line.target, self.program.cells[line.target]) for line in self.lines]
-        again = [(None, key, CellArray.named(key, self.program.shapes[key])) for key in sorted(self.both)]
-        for line, key, cells in computed + again:
-            order = self.order(key, (key in self.turned) != (line is None))
-            try:
-                filled = fill_lines(
-                    lambda i, index, cells=cells: printer(i).tokens(cells.element(index)),
-                    self.count,
-                    order,
-                    cells.shape,
-                    self.sheet.name,
-                    self.across,
-                    cells.uniform,
-                )
-            except FormulaError as error:
-                raise PlanError(f"{line.text if line else key}: on the {self.sheet.name} sheet {error}") from None
-            expected = np.array([[run[index] for index in order] for run in found[key]])
-            field = fields[key if line else f"{key}.again"]
-            style = "pass_gradient" if key.partition(".")[2] else "pass"
-            self._add(FIRST_LINE, field, filled, expected, style, number_format(expected))
+    def _computed(self, key: str, part: Copy, field: int, cells: CellArray, printer, found, spread) -> None:
+        """The formulas of a tensor, or of a copy, in every line."""
+        own = part is self.laid.orders.get(key)
+        elements = [term.index for term in part.terms] if own else list(np.ndindex(cells.shape))
+        try:
+            filled = fill_lines(
+                lambda i, index: printer(i).placed(cells.pieces(index)),
+                self.count,
+                elements,
+                cells.shape,
+                self.sheet.name,
+                self.across,
+                cells.uniform,
+            )
+        except FormulaError as error:
+            raise PlanError(f"{self.program.written(key)}: on the {self.sheet.name} sheet {error}") from None
+        expected = _stacked(part, found)
+        style = "pass_gradient" if key.partition(".")[2] else "pass"
+        tolerance = _stacked(part, spread) if spread else 0.0
+        self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 
     def field(
         self,
@@ -355,17 +362,9 @@ class Passes:
         self.block(first, field, len(expected), 1, tokens, grid, style, form, tolerance=spread, **more)
 
 
-def conditions(pairs: Sequence[tuple[Expr, Expr]], otherwise: Expr) -> Expr:
-    """``IF(test, value, IF(…, otherwise))``."""
-    for test, value in reversed(pairs):
-        otherwise = Call("IF", (test, value, otherwise))
-    return otherwise
-
-
-def joined(*parts: Expr | str) -> Expr:
-    """Texts and values joined with ``&``."""
-    expressions = [Text(part) if isinstance(part, str) else part for part in parts]
-    sentence = expressions[0]
-    for part in expressions[1:]:
-        sentence = Op("&", sentence, part)
-    return sentence
+def _stacked(part: Copy, found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Its numbers in every line: ``found`` has those of each tensor stacked along axis 0."""
+    if isinstance(part, Order):
+        numbers = np.asarray(found[part.tensor])
+        return np.transpose(numbers, (0, *(axis + 1 for axis in part.axes))).reshape(len(numbers), -1)
+    return np.array([found[term.tensor][(slice(None), *term.index)] for term in part.terms]).T

@@ -9,7 +9,9 @@ from sheetgrad.formulas.places import Placement
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lesson.sections import SCHEMES
+from sheetgrad.lines.spreads import Spread
 from sheetgrad.plan.blocks import Sheet
+from sheetgrad.plan.fields import single
 from sheetgrad.sheets import gradients, nudge
 
 NAME = "Lesson"
@@ -47,11 +49,9 @@ def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[s
     return sheet
 
 
-def _verdict(sheet: Sheet, counts: Mapping[str, int]) -> None:
-    book = {key: [place] for key, place in nudge.tally_places().items()}
-    text = nudge.verdict_text(counts["agree"], counts["kink"], counts["total"])
-    shown = sheet.formula(5, TEXT_COLUMN, nudge.verdict_expression(), book, text, "live_verdict")
-    sheet.verdicts.append(shown.area(NAME))
+def _verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
+    shown = single(sheet, 5, TEXT_COLUMN, nudge.TALLY.panel["sentence"], *nudge.sentence(counts))
+    sheet.sentences.append(shown.area(NAME))
 
 
 def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:

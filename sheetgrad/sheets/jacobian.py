@@ -14,9 +14,8 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, Step, run_lines
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.formulas.expressions import Call, Expr, Index, Num, Op, Ref, Text, Whole, simplified
+from sheetgrad.formulas.expressions import Expr, Index, Num, Ref, simplified
 from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import SPELLED_OUT
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, Section, is_pair, number_of
 from sheetgrad.lesson.kinds import SheetKind
@@ -25,18 +24,20 @@ from sheetgrad.lesson.tensors import MOST_ELEMENTS
 from sheetgrad.lines.cells import CellArray, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
-from sheetgrad.lines.parse import Assignment, parse_lines
+from sheetgrad.lines.parse import Assignment
 from sheetgrad.lines.readings import CELLS
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
 from sheetgrad.plan.drawing import Drawing, formula_blocks
 from sheetgrad.plan.extents import placed
+from sheetgrad.plan.fields import cells_of, largest, single
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
-from sheetgrad.sheets import nudge
+from sheetgrad.sheets.nudge import H
+from sheetgrad.tables.table import table
 
 NAME = "Jacobian"
 FIRST_COLUMN = 2
 MOST_ENTRIES = 400  # of a matrix that can still be read
-CLOSE, APART = "✓ the rule and the nudges agree", "✗ the rule and the nudges differ"
+TABLE = table("jacobian")
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def entries(lesson: Lesson, output: str, given: str, example: int) -> dict[Index
 
 def _backward(program: Program, step: Step, given: str) -> tuple[list[Line], str]:
     """The backward lines of one forward line alone, and the name of the gradient that they start from."""
-    (whole,) = parse_lines(step.heading)
+    whole = Assignment(step.result, step.expression, "", 1)
     for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.lines]):
         made = {line.name for line in lines}
         leaves = {key: program.shapes[key] for line in lines for key in mentioned(line.expression) if key not in made}
@@ -183,14 +184,17 @@ class _Pair:
             raise PlanError(f"[jacobian]: {output} by {given} is too wide for a sheet")
         top = row + 2
         below = top + self.out + 5
-        passes = self._passes(below + self.out + (3 if self.out <= SPELLED_OUT else 6))
+        passes = self._passes(below + self.out + 3)
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
         numbers = self.numbers
         rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
         at = FIRST_COLUMN + self.wide + 3
-        slopes, measured, noise = self._slopes(passes)
+        slopes, measured = self._slopes()
+        given = dict(rule=numbers, nudged=measured, h=self.lesson.nudge.step, entries=float(numbers.size))
+        judged = TABLE.on_numbers({**given, "largest": largest(self.runs[0][self.output])})
+        noise = float(judged["noise"].value)
         nudged = self._matrix(top, at, "from nudges", slopes, self._slope_book(passes), measured, "nudge", noise)
-        self._verdict(top + self.out + 3, rule, nudged, numbers, noise)
+        self._verdict(top + self.out + 3, rule, nudged, judged)
         said = recognised(self.found)
         if said:
             sheet.label(top + self.out + 2, FIRST_COLUMN, f"{said}.", "note_text")
@@ -263,22 +267,19 @@ class _Pair:
                 which,
                 self.runs[which],
                 lambda line: passes.place(line, 0),
-                lambda line: self.drawing.settings[nudge.H],
+                lambda line: self.drawing.settings[H],
                 mark,
             )
         return passes
 
-    def _slopes(self, passes: Passes) -> tuple[CellArray, np.ndarray, float]:
+    def _slopes(self) -> tuple[CellArray, np.ndarray]:
         """Entry (j, i): how far output j moved when input i was nudged both ways, ÷ 2h."""
-        h = self.lesson.nudge.step
-        up, down = (run[self.output] for run in self.runs)
-        rows = up[(slice(None), *self.row_of)] - down[(slice(None), *self.row_of)]
-        noise = float(np.max(nudge.rounding_error(float(np.abs(up).max()), 0.0, 0.0, h)))
+        up, down = (run[self.output][(slice(None), *self.row_of)].T for run in self.runs)
         difference = CellArray.named("up", (self.out, self.wide)) - CellArray.named("down", (self.out, self.wide))
-        return difference / (2 * CellArray.named(nudge.H, ())), rows.T / (2 * h), noise
+        return difference / (2 * CellArray.named(H, ())), (up - down) / (2 * self.lesson.nudge.step)
 
     def _slope_book(self, passes: Passes) -> dict[str, list[Placement]]:
-        book = {nudge.H: [self.drawing.settings[nudge.H]]}
+        book = {H: [self.drawing.settings[H]]}
         for word, fields in zip(("up", "down"), passes.passes, strict=True):
             places = passes.book(fields, FIRST_LINE)[self.output][0]
             row, column = places.cell((*self.row_of, 0))
@@ -286,31 +287,14 @@ class _Pair:
             book[word] = [Placement(NAME, row, column, (self.out, self.wide), (places.steps[-1], line))]
         return book
 
-    def _verdict(self, row: int, rule: Placement, nudged: Placement, numbers: np.ndarray, noise: float) -> None:
-        """How far the two are apart, as one number: the root of the sum of squares."""
-        book = {"rule": [rule], "nudged": [nudged], nudge.H: [self.drawing.settings[nudge.H]]}
-        if numbers.size > 1:
-            apart = Call("SQRT", (Call("SUMXMY2", (Whole("rule"), Whole("nudged"))),))
-            size = Call("SQRT", (Call("SUMSQ", (Whole("rule"),)),))
-        else:
-            apart = Call("ABS", (Op("-", Whole("rule"), Whole("nudged")),))
-            size = Call("ABS", (Whole("rule"),))
-        h = Ref(nudge.H, ())
-        truncation = Op("*", Op("*", Num(nudge.TRUNCATION), Op("^", h, Num(2))), Call("MAX", (Num(1), size)))
-        rounding = Op("/", Num(nudge.ROUNDINGS * nudge.EPSILON * numbers.size * 16), h)
-        text = Call("IF", (Op("<=", apart, Op("+", truncation, rounding)), Text(CLOSE), Text(APART)))
-        measured = self._slopes_value()
-        step = self.lesson.nudge.step
-        bound = nudge.TRUNCATION * step**2 * max(1.0, float(np.sqrt((numbers**2).sum())))
-        bound += nudge.ROUNDINGS * nudge.EPSILON * numbers.size * 16 / step
-        distance = float(np.sqrt(((numbers - measured) ** 2).sum()))
-        expected = (CLOSE if distance <= bound else APART) if np.isfinite(distance) else np.nan
-        shown = self.sheet.formula(row, FIRST_COLUMN, text, book, expected, "corner")
-        self.sheet.verdicts.append(shown.area(NAME))
-
-    def _slopes_value(self) -> np.ndarray:
-        up, down = (run[self.output][(slice(None), *self.row_of)] for run in self.runs)
-        return (up - down).T / (2 * self.lesson.nudge.step)
+    def _verdict(self, row: int, rule: Placement, nudged: Placement, found) -> None:
+        """How far the two are apart, as one number."""
+        book = {"rule": [rule], "nudged": [nudged], "h": [self.drawing.settings[H]]}
+        ranges = {word: cells_of(book[word], word) for word in ("rule", "nudged")}
+        formulas = TABLE.on_cells(ranges, {"entries": self.numbers.size})
+        field = TABLE.panel["verdict"]
+        shown = single(self.sheet, row, FIRST_COLUMN, field, formulas["verdict"], book, found["verdict"])
+        self.sheet.sentences.append(shown.area(NAME))
 
     # -- the chain rule -------------------------------------------------------------------------------------------
 
@@ -334,12 +318,6 @@ class _Pair:
         more = dict(style="gradient", number_format=number_format(self.numbers))
         sheet.blocks += formula_blocks(copy, matrix, {"rule": [rule]}, numbers, what, **more)
         book = {g: [left], "rule": [matrix]}
-        if self.out > SPELLED_OUT:
-            sheet.label(row + 3, FIRST_COLUMN, "the same standing, so that it goes with a column", "caption")
-            standing = placed(NAME, row + 4, FIRST_COLUMN, (self.out,), "column")
-            copy = CellArray.named(g, (self.out,))
-            sheet.blocks += formula_blocks(copy, standing, {g: [left]}, upstream, what, style="gradient")
-            book[g].append(standing)
         product = CellArray.named(g, (self.out,)) @ CellArray.named("rule", (self.out, self.wide))
         column += self.wide + 1
         sheet.label(row + 1, column - 1, "=", "operator")

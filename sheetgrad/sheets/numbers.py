@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import Call, Expr, Num, Ref, Whole
-from sheetgrad.formulas.fills import fill
-from sheetgrad.formulas.places import Area, Placement
-from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.lesson.fields import LessonError, Section, WordSetting, choice, number_of, setting, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.names import closest
 from sheetgrad.plan.blocks import Block, PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.fields import cells_of, column
 from sheetgrad.plan.passes import pass_cells
+from sheetgrad.sheets.nudge import in_block
+from sheetgrad.tables.table import table
 
 NAME = "Numbers"
-COLUMNS = ("name", "tensor", "row", "column", "value", "gradient")
+TABLE = table("numbers")
+COLUMNS = tuple(TABLE.fields)
 PICK_ONE = WordSetting(lambda lesson: lesson.numbers)
 LARGEST = 20_000  # cells of forward pass on a sheet where one number is picked: a school laptop opens it quickly
-PICK = "picked"  # what the formulas of other sheets call the cell with the picked name
 
 
 @dataclass(frozen=True)
@@ -61,50 +61,38 @@ def write(section: Laboratory) -> dict:
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The list. The rows and columns count within the number's block on the Gradients sheet."""
     sheet = Sheet(NAME, hidden=True, widths={1: 16.0})
-    for k, word in enumerate(COLUMNS, 1):
-        sheet.label(1, k, word, "header")
+    for name, field in TABLE.fields.items():
+        sheet.label(1, _column(name), field.heading, "header")
     row = 2
     for name in lesson.program.requested:
-        picked = [(text, index) for text, (tensor, index) in lesson.numbers.items() if tensor == name]
-        if not picked:
-            continue
-        block = drawing.places[name][0]
-        cells = [block.cell(index) for _, index in picked]
-        fixed = {
-            "name": [text for text, _ in picked],
-            "tensor": [name] * len(picked),
-            "row": [float(r - block.row + 1) for r, _ in cells],
-            "column": [float(c - block.column + 1) for _, c in cells],
-        }
-        for word, column in fixed.items():
-            expected = np.array([[value] for value in column], dtype=object)
-            form = "@" if isinstance(column[0], str) else "0"
-            sheet.blocks.append(
-                Block(row, _column(word), expected.tolist(), "index", "fixed", expected, number_format=form)
-            )
-        for word, key in (("value", name), ("gradient", f"{name}.g")):
-            expected = np.array([[float(values[key][index])] for _, index in picked])
-            expression = _looked_up(drawing, key)
-
-            def tokens(i: int, j: int, expression=expression, row=row):
-                places = {word: [Placement(NAME, row + i, _column(word), (), ())] for word in ("row", "column")}
-                return Printer({**drawing.places, **places}).tokens(expression)
-
-            filled = fill(tokens, len(picked), 1, NAME, True)
-            sheet.formulas(row, _column(word), filled, expected, "index", name=key)
-        row += len(picked)
+        picked = {text: index for text, (tensor, index) in lesson.numbers.items() if tensor == name}
+        if picked:
+            _section(sheet, drawing, values, name, picked, row)
+            row += len(picked)
     return sheet
+
+
+def _section(sheet: Sheet, drawing: Drawing, values, name: str, picked: Mapping[str, tuple], first: int) -> None:
+    """The numbers of one tensor."""
+    rows, columns = in_block(drawing.places[name][0], list(picked.values()))
+    fixed = {"name": list(picked), "tensor": [name] * len(picked), "row": rows, "column": columns}
+    for word, cells in fixed.items():
+        expected, field = np.array([[value] for value in cells], dtype=object), TABLE.fields[word]
+        at = (first, _column(word), expected.tolist(), field.style, "fixed", expected)
+        sheet.blocks.append(Block(*at, number_format=field.format))
+    blocks = {"block": drawing.places[name], "gradients": drawing.places[f"{name}.g"]}
+    formulas = TABLE.on_cells({key: cells_of(block, key) for key, block in blocks.items()})
+
+    def book(row: int) -> Book:
+        return {**blocks, **{word: [Placement(NAME, row, _column(word), (), ())] for word in ("row", "column")}}
+
+    for word, key in (("value", name), ("gradient", f"{name}.g")):
+        found = TABLE.on_numbers({word: [float(values[key][index]) for index in picked.values()]})[word]
+        column(sheet, first, _column(word), TABLE.fields[word], formulas[word], book, found, name=key)
 
 
 def _column(word: str) -> int:
     return 1 + COLUMNS.index(word)
-
-
-def _looked_up(drawing: Drawing, key: str) -> Expr:
-    area = drawing.places[key][0].area
-    if (area.top, area.left) == (area.bottom, area.right):
-        return Whole(key)
-    return Call("INDEX", (Whole(key), Ref("row", ()), Ref("column", ())))
 
 
 def refuse_heavy(lesson: Lesson, passes: int) -> None:
@@ -120,14 +108,20 @@ def choices(lesson: Lesson) -> Area:
 
 
 def places(lesson: Lesson) -> dict[str, list[Placement]]:
-    """The columns with their headings, for :func:`of_the_picked`."""
+    """The columns with their headings, by the names in ``picked.toml``."""
     shape, steps = (1 + len(lesson.numbers),), ((1, 0),)
     return {f"numbers.{word}": [Placement(NAME, 1, _column(word), shape, steps)] for word in COLUMNS}
 
 
-def of_the_picked(word: str) -> Expr:
-    """The value, gradient, tensor, row or column of the number whose name stands in the cell called ``PICK``."""
-    return Call("INDEX", (Whole(f"numbers.{word}"), Call("MATCH", (Ref(PICK, ()), Whole("numbers.name"), Num(0)))))
+def listed(lesson: Lesson, values: Mapping[str, np.ndarray]) -> dict[str, list]:
+    """What stands in the columns of names, tensors, values and gradients, by the names in ``picked.toml``."""
+    numbers = lesson.numbers
+    return {
+        "numbers.name": list(numbers),
+        "numbers.tensor": [tensor for tensor, _ in numbers.values()],
+        "numbers.value": [float(values[tensor][index]) for tensor, index in numbers.values()],
+        "numbers.gradient": [float(values[f"{tensor}.g"][index]) for tensor, index in numbers.values()],
+    }
 
 
 SHEET = SheetKind(

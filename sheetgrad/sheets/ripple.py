@@ -12,17 +12,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from sheetgrad.autodiff.program import Program, run_lines
-from sheetgrad.formulas.expressions import Call, Expr, Num, Op, Ref, Text, Whole
 from sheetgrad.formulas.fills import fill
-from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import Printer, Unaligned, number_text
+from sheetgrad.formulas.places import Place, Placement
+from sheetgrad.formulas.printing import Printer
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, PlanError, Sheet
-from sheetgrad.plan.drawing import Drawing, formula_blocks
+from sheetgrad.lines.spreads import Range, Spread
+from sheetgrad.lines.typed import Range as Cells
+from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, Sheet
+from sheetgrad.plan.drawing import Drawing, copied, copy_blocks, formula_blocks
 from sheetgrad.plan.extents import extent, panels, placed
-from sheetgrad.sheets import nudge, numbers
+from sheetgrad.plan.fields import cells_of, largest, panel, single
+from sheetgrad.plan.placing import Copy, Placing
+from sheetgrad.sheets import numbers
+from sheetgrad.tables.table import table
 
 NAME = "Ripple"
 PICKED, NUDGE = "laboratory.ripple", "laboratory.nudge"
@@ -31,46 +35,36 @@ NOW, AFTER, CHANGE, PRODUCT = range(4)
 PASSES = 6  # cells that a number of the forward pass has on this sheet, at most
 PAGE_COLUMNS = 40  # the copies stand side by side up to this width, and below one another beyond
 FIRST_COLUMN = 3  # after the row numbers
-VALUE, LOSS, LOSS_AFTER, SLOPE, GRADIENT, TENSOR, ROW, COLUMN = range(6, 14)  # rows of the panel
+TABLE = table("ripple")
 PANEL = 5  # its column of numbers
+CELLS = {word: (row, PANEL) for row, word in enumerate(TABLE.panel, 6)}
 CHAIN, CHAIN_TOP = 8, 3  # where the table of the chain starts: column and row
-NOT_REACHED, WHOLE, BRANCH = "not reached", "every way leads through here", "one way of several"
-NO_NUMBER = "error"
+CHAIN_COLUMNS = dict(zip(TABLE.fields, (0, 1, 2, 3, 4, 5, 7), strict=True))  # the last heading takes two columns
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
     numbers.refuse_heavy(lesson, PASSES)
-    turned: set[str] = set()
-    while True:
-        try:
-            return _Ripple(lesson, drawing, values, turned).build()
-        except Unaligned as error:
-            more = {group[0].tensor for group in error.groups if len(drawing.places[group[0].tensor]) > 1} - turned
-            if not more:
-                raise PlanError(f"{error} on the {NAME} sheet; give one of them a line of its own") from None
-            turned |= more
+    return _Ripple(lesson, drawing, values).build()
 
 
 def gates(program: Program) -> dict[str, list[str]]:
-    """By tensor, the requested tensors of which every way to the loss leads through it."""
-    after = {name: _reached(program, name, None) for name in program.requested}
-    return {
-        key: [
-            name
-            for name, reached in after.items()
-            if key == name or (key in reached and program.loss not in _reached(program, name, key))
-        ]
-        for key in (*program.requested, *(line.target for line in program.forward))
-    }
+    """By tensor, the requested tensors of which every way to the loss leads through it.
 
-
-def _reached(program: Program, name: str, without: str | None) -> set[str]:
-    reached = {name}
+    Every way from a tensor leads through it and through what the ways of all its users have in common (dominators of a
+    graph without circles).
+    """
+    users: dict[str, list[str]] = {}
     for line in program.forward:
-        if line.target != without and reached.intersection(line.operands):
-            reached.add(line.target)
-    return reached
+        for name in line.operands:
+            users.setdefault(name, []).append(line.target)
+    through: dict[str, set[str]] = {program.loss: {program.loss}}
+    for key in (*(line.target for line in reversed(program.forward)), *program.requested):
+        onward = [through[user] for user in users.get(key, ()) if user in through]
+        if onward:
+            through[key] = {key}.union(set.intersection(*onward))
+    keys = (*program.requested, *(line.target for line in program.forward))
+    return {key: [name for name in program.requested if key in through[name]] for key in keys}
 
 
 NOTES = (
@@ -82,8 +76,8 @@ NOTES = (
 class _Ripple:
     """The sheet while it is made."""
 
-    def __init__(self, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], turned: set[str]):
-        self.lesson, self.drawing, self.values, self.turned = lesson, drawing, values, turned
+    def __init__(self, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]):
+        self.lesson, self.drawing, self.values = lesson, drawing, values
         self.program = lesson.program
         self.sheet = Sheet(NAME)
         self.lines = self.program.forward_after(self.program.requested)
@@ -98,17 +92,27 @@ class _Ripple:
         shown = (*self.still, *self.moved)
         self.widest = max(extent(self.program.shapes[key], self._lying(key))[1] for key in shown)
         self.beside = 4 * (self.widest + 1) <= PAGE_COLUMNS
+        self.formulas = TABLE.on_cells()
         self.places: dict[str, list[Placement | None]] = {}
-        self.again: dict[str, Placement] = {}
+        self.copies = self._copies((*self.still, *self.moved))
+        self.again: dict[Copy, Place] = {}
         self.top: dict[str, int] = {}
         self._settle()
 
     def _lying(self, key: str) -> str:
         return self.drawing.lying.get(key, "row")
 
+    def _copies(self, keys: tuple[str, ...]) -> list[Copy]:
+        """The copies in another order that the formulas of this sheet need."""
+        shapes = self.program.shapes
+        forms = {key: [placed(NAME, 1, 1, shapes[key], self._lying(key))] for key in keys}
+        placing = Placing(shapes, forms, NAME)
+        placing.settle({line.target: self.program.cells[line.target] for line in self.lines}, self.program.written)
+        return placing.copies
+
     def _settle(self) -> None:
         """Where every copy stands."""
-        row = max(COLUMN + 2, CHAIN_TOP + len(self.moved) + 5)
+        row = max(6 + len(CELLS) + 1, CHAIN_TOP + len(self.moved) + 5)
         for key in (*self.program.requested, *self.still, *self.moved[len(self.program.requested) :]):
             shape, lying = self.program.shapes[key], self._lying(key)
             rows, columns = extent(shape, lying)
@@ -124,9 +128,10 @@ class _Ripple:
                 self.places[key].append(placed(NAME, at, column, shape, lying))
             copies = 1 if self.beside else sum(place is not None for place in self.places[key])
             row = first + copies * (rows + 2) - 1
-            if key in self.turned:
-                self.again[key] = placed(NAME, row + 1, FIRST_COLUMN, shape, lying, turned=True)
-                row += extent(shape, lying)[1] + 2
+            for copy in self.copies:
+                if copy.tensors[0] == key:
+                    self.again[copy] = copy.placed(NAME, row + 1, FIRST_COLUMN)
+                    row += copy.extent[0] + 2
 
     def _gradient(self, key: str) -> bool:
         return key == self.program.loss or f"{key}.g" in self.drawing.places
@@ -157,63 +162,29 @@ class _Ripple:
         sheet.label(5, 2, "nudge it by", "setting_name")
         amount = sheet.input(5, PANEL, self.nudge, NUDGE)
         sheet.label(5, PANEL + 1, "try 1, then 0.001", "editable_note")
-
-        def at(row: int) -> list[Placement]:
-            return [Placement(NAME, row, PANEL, (), ())]
-
-        book = numbers.places(self.lesson) | {numbers.PICK: [picked], NUDGE: [amount]}
-        book |= {"tensor": at(TENSOR), "row": at(ROW), "column": at(COLUMN), "gradient": at(GRADIENT)}
-        book |= {"loss now": [self.places[loss][NOW]], "loss after": [self.places[loss][AFTER]]}
+        book = {word: [Placement(NAME, row, column, (), ())] for word, (row, column) in CELLS.items()}
+        book |= numbers.places(self.lesson) | {"pick": [picked], "nudge": [amount]}
+        book |= {"now": [self.places[loss][NOW]], "then": [self.places[loss][AFTER]]}
         own = self.drawing.places[self.tensor][0]
         row, column = own.cell(self.index)
-        now, after = float(self.values[loss]), float(self.after[loss])
-        noise = self._rounding(loss)
-        slope = Op("/", Op("-", Ref("loss after", ()), Ref("loss now", ())), Ref(NUDGE, ()))
-        gradient = float(self.values[f"{self.tensor}.g"][self.index])
-        rows: dict[int, tuple[str, Expr, float | str, str, str, float]] = {
-            VALUE: ("its value", numbers.of_the_picked("value"), self._picked_value, "setting_copy", "0.00##", 0.0),
-            LOSS: (f"{loss} as it is", Ref("loss now", ()), now, "setting_copy", "0.000000", 0.0),
-            LOSS_AFTER: (f"{loss} after the nudge", Ref("loss after", ()), after, "setting_copy", "0.000000", 0.0),
-            SLOPE: (
-                "its change ÷ the nudge",
-                slope,
-                (after - now) / self.nudge,
-                "slope",
-                "0.000000",
-                noise / self.nudge,
-            ),
-            GRADIENT: (
-                "gradient (rule)",
-                numbers.of_the_picked("gradient"),
-                gradient,
-                "gradient_bold",
-                "0.000000",
-                0.0,
-            ),
-            TENSOR: ("stands in", numbers.of_the_picked("tensor"), self.tensor, "setting_copy", "@", 0.0),
-            ROW: ("row", numbers.of_the_picked("row"), float(row - own.row + 1), "setting_copy", "0", 0.0),
-            COLUMN: (
-                "column",
-                numbers.of_the_picked("column"),
-                float(column - own.column + 1),
-                "setting_copy",
-                "0",
-                0.0,
-            ),
-        }
-        for row, (word, expression, expected, style, form, tolerance) in rows.items():
-            sheet.label(row, 2, word, "setting_name")
-            sheet.formula(row, PANEL, expression, book, expected, style, tolerance=tolerance, number_format=form)
+        given = dict(
+            now=float(self.values[loss]),
+            then=float(self.after[loss]),
+            largest=largest(self.values[loss], self.after[loss]),
+        )
+        given |= dict(row=float(row - own.row + 1), column=float(column - own.column + 1))
+        found = TABLE.on_numbers(self.given | given | numbers.listed(self.lesson, self.values))
+        panel(sheet, CELLS, TABLE, found, self.formulas, book, {"loss": loss})
         return book
 
     @property
-    def _picked_value(self) -> float:
-        return float(self.values[self.tensor][self.index])
+    def given(self) -> dict[str, object]:
+        """What every reading of the table on numbers knows."""
+        return {"pick": self.lesson.setting(PICKED), "nudge": self.nudge, "tensor": self.tensor}
 
-    def _rounding(self, key: str) -> float:
+    def _noise(self, key: str) -> float:
         """How far the change of a cell may be off for rounding alone."""
-        largest = max(float(np.abs(found[key]).max()) for found in (self.values, self.after))
-        return nudge.ROUNDINGS * nudge.EPSILON * max(1.0, largest)
+        return float(TABLE.on_numbers({"largest": largest(self.values[key], self.after[key])})["noise"].value)
 
     def _stays(self, key: str) -> None:
         """A tensor that no nudge reaches, where the formulas of this sheet need it."""
@@ -222,7 +193,7 @@ class _Ripple:
         self._captions(key)
         cells = CellArray.named(key, self.program.shapes[key])
         self._copy(key, cells, now, self.drawing.places, self.values[key], "value")
-        self._turned(key, now, self.values[key], "value")
+        self._again(key)
 
     def _captions(self, key: str) -> None:
         shape = self.program.shapes[key]
@@ -232,12 +203,14 @@ class _Ripple:
                     place.cell((0,) * len(shape))[0] - 2 - (len(shape) > 2), place.column, words, "caption"
                 )
 
-    def _turned(self, key: str, place: Placement, value: np.ndarray, style: str) -> None:
-        """The same numbers with rows and columns exchanged, where a formula needs them so."""
-        if key in self.again:
-            self.sheet.label(self.again[key].row - 1, FIRST_COLUMN, f"{key}.T, for the formulas below", "caption")
-            cells = CellArray.named(key, self.program.shapes[key])
-            self._copy(key, cells, self.again[key], {key: [place]}, value, style, turned=True)
+    def _again(self, key: str) -> None:
+        """The same numbers in another order, where a formula needs them so."""
+        for copy, place in self.again.items():
+            if copy.tensors[0] == key:
+                self.sheet.label(place.row - 1, FIRST_COLUMN, f"{key} in another order, for the formulas", "caption")
+                value = copy.numbers({**self.values, **self.after})
+                what = f"{key} on the {NAME} sheet"
+                self.sheet.blocks += copy_blocks(copied(copy), place, self._after_book(), value, what, style="value")
 
     def _section(self, key: str) -> None:
         """The four copies of one tensor, under the line that makes it."""
@@ -254,16 +227,16 @@ class _Ripple:
             self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "value")
         else:
             self._nudged(key, after)
-        self._turned(key, after, self.after[key], "value")
-        noise = self._rounding(key)
-        book = {"now": [now], "after": [after], "change": [change], **self.book}
+        self._again(key)
+        noise = self._noise(key)
+        book = {**self.book, "now": [now], "after": [after], "change": [change]}
         difference = CellArray.named("after", shape) - CellArray.named("now", shape)
         moved = self.after[key] - self.values[key]
         self._copy(key, difference, change, book, moved, "change", tolerance=noise, number_format="0.0000")
         sheet.changes += [(after.area, now.area), (change.area, None)]
         if product is not None:
             gradient = self._gradients(key)
-            speed = CellArray.named("change", shape) / CellArray.named(NUDGE, ())
+            speed = CellArray.named("change", shape) / CellArray.named("nudge", ())
             if key != program.loss:
                 speed = speed * CellArray.named(f"{key}.g", shape)
                 book[f"{key}.g"] = self.drawing.places[f"{key}.g"]
@@ -272,9 +245,9 @@ class _Ripple:
             self._copy(key, speed, product, book, shown, "change", tolerance=tolerance, number_format="0.0000")
             sheet.changes.append((product.area, None))
 
-    def _copy(self, key, cells, place, book, value, style, turned=False, **more) -> None:
+    def _copy(self, key, cells, place, book, value, style, **more) -> None:
         value = np.asarray(value)
-        blocks = formula_blocks(cells, place, book, value, f"{key} on the {NAME} sheet", turned, style=style, **more)
+        blocks = formula_blocks(cells, place, book, value, f"{key} on the {NAME} sheet", style=style, **more)
         self.sheet.blocks += blocks
         if len(place.shape) > 2:
             for index in panels(place.shape):
@@ -298,14 +271,9 @@ class _Ripple:
 
     def _nudged(self, key: str, after: Placement) -> None:
         """A given tensor with the picked number nudged."""
-        shape = self.program.shapes[key]
-        own = self.drawing.places[key]
-        area = after.area
-        heading = area.top - 1 - (len(shape) > 2)
-        here = Op("=", Ref("tensor", ()), Text(key))
-        match = Call(
-            "AND", (here, Op("=", Ref("row", ()), Ref("at row", ())), Op("=", Ref("column", ()), Ref("at column", ())))
-        )
+        shape, own = self.program.shapes[key], self.drawing.places[key][0]
+        heading = after.area.top - 1 - (len(shape) > 2)
+        moved = TABLE.on_cells(values={"here": key})["moved"]
         for index in panels(shape):
             inner = shape[len(index) :]
             row, column = after.cell((*index, *[0] * len(inner)))
@@ -316,12 +284,11 @@ class _Ripple:
                 steps = after.steps[len(index) :]
                 at = (*index, *(i if down else j for down, _ in steps))
                 book = {
-                    key: own,
-                    "at row": [Placement(NAME, row + i, 2, (), ())],
-                    "at column": [Placement(NAME, heading, column + j, (), ())],
+                    "start": [Placement(own.sheet, *own.cell(at), (), ())],
+                    "at_row": [Placement(NAME, row + i, 2, (), ())],
+                    "at_column": [Placement(NAME, heading, column + j, (), ())],
                 }
-                shift = Call("IF", (match, Ref(NUDGE, ()), Num(0)))
-                return Printer({**self.book, **book}).tokens(Op("+", Ref(key, at), shift))
+                return Printer({**self.book, **book}).tokens(moved)
 
             filled = fill(tokens, *grid.shape, NAME, True)
             self.sheet.formulas(row, column, filled, grid, "value", name=key, number_format="0.00##")
@@ -330,129 +297,72 @@ class _Ripple:
         book = dict(self.drawing.places)
         for key in (*self.still, *self.moved):
             place = self.places[key][NOW if key in self.still else AFTER]
-            book[key] = [place, *([self.again[key]] if key in self.again else [])]
+            book[key] = [place]
+        for copy, place in self.again.items():
+            for key in copy.tensors:
+                book[key].append(place)
         return book
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
     def _chain(self) -> None:
         """A row a tensor: how many cells move, how fast, and what passes through."""
-        sheet = self.sheet
-        headings = {
-            0: "the chain",
-            1: "cells that move",
-            2: "of",
-            3: "change ÷ nudge",
-            4: "times the one before",
-            5: "change ÷ nudge · gradient, summed",
-        }
-        for k, words in headings.items():
-            sheet.label(CHAIN_TOP, CHAIN + k, words, "header", span=2 if k == 5 else 1)
+        sheet, through = self.sheet, gates(self.program)
+        for word, field in TABLE.fields.items():
+            if field.heading:
+                at = CHAIN + CHAIN_COLUMNS[word]
+                sheet.label(CHAIN_TOP, at, field.heading, "header", span=2 if word == "passed" else 1)
         sheet.heights[CHAIN_TOP] = 46
         for k, text in enumerate(NOTES):
             sheet.label(CHAIN_TOP + len(self.moved) + 1 + k, CHAIN, text, "note")
-        through = gates(self.program)
-        row_of = {key: CHAIN_TOP + 1 + k for k, key in enumerate(self.moved)}
-        moved = {key: self.after[key] - self.values[key] for key in self.moved}
-        counts = {
-            key: int((np.abs(change) > NO_CHANGE).sum()) if np.isfinite(change).all() else NO_NUMBER
-            for key, change in moved.items()
-        }
-        for key, row in row_of.items():
-            change, product = self.places[key][CHANGE], self.places[key][PRODUCT]
-            noise = self._rounding(key) * int(np.prod(self.program.shapes[key], dtype=int))
-            sheet.label(row, CHAIN, key, "number")
-            book = {"change": [change], "count": [Placement(NAME, row, CHAIN + 1, (), ())], **self.book}
-            limit = number_text(NO_CHANGE)
-            above, below = (Call("COUNTIF", (Whole("change"), Text(f"{sign}{limit}"))) for sign in (">", "<-"))
-            count = Op("+", above, below)
-            if moved[key].size == 1:  # IronCalc counts in ranges of two cells and more only
-                count = Call("IF", (Op(">", Call("ABS", (Whole("change"),)), Num(NO_CHANGE)), Num(1), Num(0)))
-            count = Call("IF", (Call("ISNUMBER", (Call("SUM", (Whole("change"),)),)), count, Text(NO_NUMBER)))
-            found = counts[key] if counts[key] == NO_NUMBER else float(counts[key])
-            sheet.formula(row, CHAIN + 1, count, book, found, "setting_copy", number_format="0")
-            total = float(moved[key].size)
-            sheet.blocks.append(
-                Block(row, CHAIN + 2, [[total]], "index", "fixed", np.array([[total]]), number_format="0")
-            )
-            single = Op("=", Ref("count", ()), Num(1))
-            speed = Op("/", Call("SUM", (Whole("change"),)), Ref(NUDGE, ()))
-            rate = float(moved[key].sum()) / self.nudge
-            shown = rate if counts[key] == 1 else ""
-            tolerance = noise / self.nudge if np.isfinite(noise) else 0.0
-            expression = Call("IF", (single, speed, Text("")))
-            sheet.formula(row, CHAIN + 3, expression, book, shown, "side", tolerance=tolerance, number_format="0.0000")
-            self._local(key, row, row_of, moved, counts, single, book)
-            if product is not None:
-                total = float((moved[key] * self._gradients(key)).sum()) / self.nudge
-                spread = tolerance * max(1.0, float(np.abs(self._gradients(key)).max()))
-                sum_of = Call("SUM", (Whole("product"),))
-                places = {"product": [product]}
-                sheet.formula(
-                    row, CHAIN + 5, sum_of, places, total, "slope", tolerance=spread, number_format="0.000000"
-                )
-            sheet.formula(
-                row,
-                CHAIN + 7,
-                _remark(through[key], self.program.requested),
-                book,
-                self._said(key, counts, through),
-                "remark",
-            )
+        self.rows = {key: CHAIN_TOP + 1 + k for k, key in enumerate(self.moved)}
+        counts: dict[str, Spread] = {}
+        for key in self.moved:
+            line = next((line for line in self.lines if line.target == key), None)
+            operands = [name for name in line.operands if name in self.rows] if line else []
+            counts[key] = self._link(key, operands, through[key], counts)
+
+    def _link(self, key: str, operands: list[str], ways: list[str], counts) -> Spread:
+        """The row of one tensor; gives how many of its cells move."""
+        sheet, row = self.sheet, self.rows[key]
+        known = {"ways": tuple(ways), "always": len(ways) == len(self.program.requested), "no_change": NO_CHANGE}
+        before = {"changes_before": [self.places[name][CHANGE] for name in operands]}
+        before |= {"counts_before": [self._cell("count", name) for name in operands]}
+        many = {f"{word} {k}": [place] for word, places in before.items() for k, place in enumerate(places)}
+        book = {**self.book, "change": [self.places[key][CHANGE]], "product": [self.places[key][PRODUCT]], **many}
+        book |= {word: [self._cell(word, key)] for word in TABLE.fields}
+        ranges = {word: cells_of(book[word], word) for word in ("change", "product") if book[word][0] is not None}
+        for word, places in before.items():
+            single_cells = all(place.shape in ((), (1,), (1, 1)) for place in places)
+            ranges[word] = Cells(tuple(f"{word} {k}" for k in range(len(places))), single_cells)
+        found = TABLE.on_numbers(self._measured(key, operands, counts) | known)
+        formulas = TABLE.on_cells(ranges, known)
+        sheet.label(row, CHAIN, key, "number")
+        total = np.array([[float(np.size(self.values[key]))]])
+        at = row, CHAIN + CHAIN_COLUMNS["of"]
+        sheet.blocks.append(Block(*at, total.tolist(), "index", "fixed", total, number_format="0"))
+        for word, field in TABLE.fields.items():
+            missing = (word == "local" and not operands) or (word == "passed" and self.places[key][PRODUCT] is None)
+            if word in TABLE.lines and not missing:
+                single(sheet, row, CHAIN + CHAIN_COLUMNS[word], field, formulas[word], book, found[word])
+        return found["count"]
+
+    def _cell(self, word: str, key: str) -> Placement:
+        return Placement(NAME, self.rows[key], CHAIN + CHAIN_COLUMNS[word], (), ())
+
+    def _measured(self, key: str, operands: list[str], counts) -> dict[str, object]:
+        """What the row of a tensor reads, on numbers."""
+        changes = {name: Spread(self.after[name] - self.values[name], self._noise(name)) for name in (key, *operands)}
+        measured = {"change": Range(changes[key]), "counts_before": Range(*(counts[name] for name in operands))}
+        measured["changes_before"] = Range(*(changes[name] for name in operands))
+        if self._gradient(key):
+            gradient = self._gradients(key)
+            off = self._noise(key) / self.nudge * max(1.0, float(np.abs(gradient).max()))
+            measured["product"] = Range(Spread((self.after[key] - self.values[key]) / self.nudge * gradient, off))
+        return self.given | measured
 
     def _gradients(self, key: str) -> np.ndarray:
         return np.ones(()) if key == self.program.loss else self.values[f"{key}.g"]
-
-    def _local(self, key: str, row: int, row_of, moved, counts, single: Expr, book) -> None:
-        """The local derivative where one cell moves one cell: its change ÷ the change before."""
-        line = next((line for line in self.lines if line.target == key), None)
-        if line is None:
-            return
-        operands = [name for name in line.operands if name in row_of]
-        places = {f"count.{name}": [Placement(NAME, row_of[name], CHAIN + 1, (), ())] for name in operands}
-        places |= {f"change.{name}": [self.places[name][CHANGE]] for name in operands}
-        before, came = Ref(f"count.{operands[0]}", ()), Call("SUM", (Whole(f"change.{operands[0]}"),))
-        for name in operands[1:]:
-            before = Op("+", before, Ref(f"count.{name}", ()))
-            came = Op("+", came, Call("SUM", (Whole(f"change.{name}"),)))
-        test = Call("AND", (single, Op("=", before, Num(1))))
-        ratio = Op("/", Call("SUM", (Whole("change"),)), came)
-        before_counts = [counts[name] for name in operands]
-        alone = counts[key] == 1 and sorted(map(str, before_counts)) == ["0"] * (len(operands) - 1) + ["1"]
-        came_by = sum(float(moved[name].sum()) for name in operands)
-        expected: float | str = float(moved[key].sum()) / came_by if alone else ""
-        if len(operands) > 1 and NO_NUMBER in before_counts:
-            expected = np.nan
-        noise = sum(self._rounding(name) for name in (key, *operands))
-        tolerance = noise / abs(came_by) * (1 + abs(expected)) if alone else 0.0
-        self.sheet.formula(
-            row,
-            CHAIN + 4,
-            Call("IF", (test, ratio, Text(""))),
-            {**book, **places},
-            expected,
-            "side",
-            tolerance=tolerance,
-            number_format="0.0000",
-        )
-
-    def _said(self, key: str, counts, through) -> str:
-        if not counts[key]:
-            return NOT_REACHED
-        return WHOLE if self.tensor in through[key] else BRANCH
-
-
-def _remark(through: list[str], requested: tuple[str, ...]) -> Expr:
-    """Whether a tensor is not reached, passed by every way, or by one of several."""
-    still = Op("=", Ref("count", ()), Num(0))
-    tests = tuple(Op("=", Ref("tensor", ()), Text(name)) for name in through)
-    if len(through) == len(requested):
-        reached: Expr = Text(WHOLE)
-    elif not tests:
-        reached = Text(BRANCH)
-    else:
-        reached = Call("IF", (tests[0] if len(tests) == 1 else Call("OR", tests), Text(WHOLE), Text(BRANCH)))
-    return Call("IF", (still, Text(NOT_REACHED), reached))
 
 
 SHEET = SheetKind(

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sheetgrad.autodiff.program import run_lines
-from sheetgrad.formulas.expressions import Expr, Op, Ref
-from sheetgrad.formulas.fills import fill
-from sheetgrad.formulas.places import Placement
-from sheetgrad.formulas.printing import Printer
+from sheetgrad.formulas.expressions import Expr, Ref
+from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.lesson.fields import LessonError, Section, number_of, setting, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.spreads import Spread
 from sheetgrad.plan.blocks import PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing
-from sheetgrad.sheets.nudge import EPSILON
+from sheetgrad.plan.fields import column, largest
+from sheetgrad.tables.table import Field, table
 
 NAME = "Steps"
 STEP = "steps.step"
+TABLE = table("steps")
 HEADER, FIRST = 7, 8
 LESSON_STEP = Placement(NAME, 4, 3, (), ())
+FORMAT = "0.00########"
 
 
 @dataclass(frozen=True)
@@ -61,70 +63,91 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
             f"[steps]: {name} leads to values that are not single numbers; the Steps sheet shows single ones"
         )
     others = [key for key in lesson.tensors if key != name and not program.shapes[key]]
-    columns = [name, *others, *(line.target for line in lines)]
-    at = {key: 2 + k for k, key in enumerate(columns)}
-    runs = _runs(lesson, lines, values)
     sheet = Sheet(NAME)
+    _heading(sheet, lesson, others)
+    at = {key: 2 + k for k, key in enumerate([name, *others, *(line.target for line in lines)])}
+    runs = _runs(lesson, lines, values)
+    _passes(sheet, lesson, drawing, lines, others, at, runs)
+    _what_the_loss_did(sheet, lesson, drawing, at, runs[loss], len(lines), float(values[f"{name}.g"]))
+    _explain(sheet, FIRST + steps.rows + 2, name, loss)
+    sheet.widths = {1: 3.5} | {k: 13.5 for k in range(2, sheet.last_column + 1)}
+    sheet.heights[HEADER] = 32
+    sheet.freeze = f"A{FIRST}"
+    return sheet
+
+
+def _heading(sheet: Sheet, lesson: Lesson, others: Sequence[str]) -> None:
+    name, loss = lesson.sections["steps"].number, lesson.program.loss
     sheet.label(1, 2, f"{name} grows by a tiny step, row after row", "title")
     stay = f"{' and '.join(others)} stay{'s' * (len(others) == 1)} as {'it is' if len(others) == 1 else 'they are'}. "
     sheet.label(2, 2, f"{stay if others else ''}How much does {loss} move each time?", "subtitle")
     sheet.label(4, 2, f"{name} step", "setting_name")
     sheet.label(4, 4, "yours to change: try 0.5, then 0.00000000000001", "editable_note")
-    sheet.input(4, 3, steps.step, STEP)
-    rows = steps.rows
+    sheet.input(4, 3, lesson.sections["steps"].step, STEP)
 
-    def add(column: int, start: int, tokens_at, expected: np.ndarray, style: str, form: str, tolerance=0.0) -> None:
-        grid = expected.reshape(-1, 1)
-        filled = fill(tokens_at, len(grid), 1, NAME, True)
-        sheet.formulas(start, column, filled, grid, style, tolerance=tolerance, number_format=form)
 
-    def place(column: int, row: int) -> list[Placement]:
-        return [Placement(NAME, row, column, (), ())]
+def _place(column: int, row: int) -> list[Placement]:
+    return [Placement(NAME, row, column, (), ())]
 
-    def book(row: int) -> dict[str, list[Placement]]:
-        here = {key: place(column, row) for key, column in at.items()}
-        above = {f"above.{key}": place(column, row - 1) for key, column in at.items()}
-        return {**drawing.places, **here, **above, STEP: [LESSON_STEP], "field.step": place(last + 2, row)}
 
-    def formula(expression: Expr):
-        return lambda start: lambda i, j: Printer(book(start + i)).tokens(expression)
+def _passes(sheet: Sheet, lesson: Lesson, drawing: Drawing, lines, others, at, runs) -> None:
+    """The numbers and the forward pass in every row."""
+    name, program = lesson.sections["steps"].number, lesson.program
+    for key, number in at.items():
+        sheet.label(HEADER, number, key, "header")
+    own = drawing.places
 
-    last = 1 + len(columns)
-    for key in columns:
-        sheet.label(HEADER, at[key], key, "header")
-    own = Printer(drawing.places)
-    roles = {key: f"{tensor.role}_copy" for key, tensor in lesson.tensors.items()}
-    grow = formula(Op("+", Ref(f"above.{name}", ()), Ref(STEP, ())))
-    add(at[name], FIRST, lambda i, j: own.tokens(Ref(name, ())), runs[name][:1], roles[name], "0.00########")
-    add(at[name], FIRST + 1, grow(FIRST + 1), runs[name][1:], roles[name], "0.00########")
+    def book(row: int) -> Book:
+        return {**own, **{key: _place(number, row) for key, number in at.items()}}
+
+    def add(key: str, row: int, formula: Expr, places, expected) -> None:
+        style = f"{lesson.tensors[key].role}_copy" if key in lesson.tensors else "value"
+        column(sheet, row, at[key], Field(key, key, style, FORMAT), formula, places, Spread(expected))
+
+    add(name, FIRST, Ref(name, ()), lambda row: own, runs[name][:1])
+    grown = TABLE.on_cells()["grown"]
+    above = {"size": [LESSON_STEP]}
+    add(name, FIRST + 1, grown, lambda row: {**above, "number_before": _place(at[name], row - 1)}, runs[name][1:])
     for key in others:
-        stays = np.full(rows + 1, float(values[key]))
-        add(at[key], FIRST, lambda i, j, key=key: own.tokens(Ref(key, ())), stays, roles[key], "0.00########")
+        add(
+            key,
+            FIRST,
+            Ref(key, ()),
+            lambda row: own,
+            np.full(lesson.sections["steps"].rows + 1, float(lesson.values[key])),
+        )
     for line in lines:
-        cells = program.cells[line.target]
-        add(at[line.target], FIRST, formula(cells.element(()))(FIRST), runs[line.target], "value", "0.00########")
-    moved = np.diff(runs[loss])
-    noise = 32 * EPSILON * float(np.abs(runs[loss]).max()) * max(1, len(lines))
-    size = lesson.sections["steps"].step
-    difference = formula(Op("-", Ref(loss, ()), Ref(f"above.{loss}", ())))
-    share = formula(Op("/", Ref("field.step", ()), Ref(STEP, ())))
-    shown = [
-        (f"{loss} step, 2 decimals", difference, moved, "nudge", "0.00", noise),
-        (f"{loss} step", difference, moved, "nudge", "0.00000E+00", noise),
-        (f"{loss} step ÷ {name} step", share, moved / size, "slope", "0.000000", noise / size),
-    ]
-    for k, (heading, tokens, expected, style, form, tolerance) in enumerate(shown, last + 1):
-        sheet.label(HEADER, k, heading, "header")
-        add(k, FIRST + 1, tokens(FIRST + 1), expected, style, form, tolerance)
-    gradient = Ref(f"{name}.g", ())
-    now = np.array([float(values[f"{name}.g"])])
-    sheet.label(HEADER, last + 4, f"{name}.g (rule, at the start)", "header")
-    add(last + 4, FIRST, lambda i, j: own.tokens(gradient), now, "gradient_bold", "0.000000")
-    _explain(sheet, FIRST + rows + 2, name, loss)
-    sheet.widths = {1: 3.5} | {k: 13.5 for k in range(2, last + 5)}
-    sheet.heights[HEADER] = 32
-    sheet.freeze = f"A{FIRST}"
-    return sheet
+        add(line.target, FIRST, program.cells[line.target].element(()), book, runs[line.target])
+
+
+def _what_the_loss_did(
+    sheet: Sheet,
+    lesson: Lesson,
+    drawing: Drawing,
+    at: Mapping[str, int],
+    losses: np.ndarray,
+    lines: int,
+    gradient: float,
+) -> None:
+    """How far the loss moved from row to row, and beside it what the rule says."""
+    name, loss = lesson.sections["steps"].number, lesson.program.loss
+    given = dict(loss=losses[1:], before=losses[:-1], size=lesson.sections["steps"].step, start=gradient)
+    found = TABLE.on_numbers({**given, "largest": largest(losses), "longest": float(max(1, lines))})
+    formulas = TABLE.on_cells()
+    first = 2 + len(at)
+    columns = {word: first + k for k, word in enumerate(TABLE.fields)}
+
+    def book(row: int) -> Book:
+        here = {word: _place(number, row) for word, number in columns.items()}
+        return {**here, "loss": _place(at[loss], row), "before": _place(at[loss], row - 1), "size": [LESSON_STEP]}
+
+    for word, field in TABLE.fields.items():
+        sheet.label(HEADER, columns[word], field.heading.format(loss=loss, number=name), "header")
+        column(sheet, FIRST + 1, columns[word], field, formulas[word], book, found[word])
+    field, last = TABLE.panel["gradient"], first + len(TABLE.fields)
+    sheet.label(HEADER, last, field.heading.format(loss=loss, number=name), "header")
+    start = {"start": drawing.places[f"{name}.g"]}
+    column(sheet, FIRST, last, field, formulas["gradient"], lambda row: start, Spread([gradient]))
 
 
 def _runs(lesson: Lesson, lines, values) -> dict[str, np.ndarray]:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import Call, Text, Whole
-from sheetgrad.formulas.places import Area, Placement, address
+from sheetgrad.formulas.places import Area, address
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.shapes import shape_text
 from sheetgrad.plan.blocks import Sheet
 from sheetgrad.plan.drawing import Drawing
-from sheetgrad.plan.passes import joined
-from sheetgrad.sheets import check, gradients, nudge
+from sheetgrad.sheets import check, gradients
 from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
 
 PRACTICE = """
@@ -41,7 +39,7 @@ def build(lesson: Lesson, drawing: Drawing, verdicts: Sequence[Area], name: str,
     sheet.label(5, TEXT_COLUMN, task, "question", span=SPAN)
     sheet.heights[5] = 20 * math.ceil(len(task) / 75)
     if blanks.checked:
-        _score(sheet, verdicts)
+        check.score(sheet, 7, TEXT_COLUMN, verdicts)
     row = 9
     for text in (PRACTICE if blanks.checked else EXAM, MARKED):
         for paragraph in filter(None, (" ".join(part.split()) for part in text.split("\n\n"))):
@@ -56,15 +54,13 @@ def build(lesson: Lesson, drawing: Drawing, verdicts: Sequence[Area], name: str,
     return sheet
 
 
-def print_heading(sheet: Sheet, lesson: Lesson, name: str, mark: str, answered: bool) -> None:
+def print_heading(lesson: Lesson, name: str, mark: str, answered: bool) -> gradients.Heading:
     """What stands at the top of a printed Gradients sheet instead of how to read it, and on each of its pages."""
     blank = ", ".join(lesson.exercise.blank)
     task = " ".join(lesson.exercise.text.split()) or lesson.question
     text = f"The answers: {blank}." if answered else f"{task} Fill in the boxes: {blank}."
-    sheet.labels = [label for label in sheet.labels if label.row != 2]
-    sheet.label(2, TEXT_COLUMN, text, "text", span=PRINT_SPAN)
-    sheet.heights[2] = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
-    sheet.heading = (f"Answers: {name}" if answered else name, mark)
+    height = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
+    return gradients.Heading(text, "text", PRINT_SPAN, height, (f"Answers: {name}" if answered else name, mark))
 
 
 def _to_fill_in(sheet: Sheet, drawing: Drawing, row: int) -> int:
@@ -79,14 +75,3 @@ def _to_fill_in(sheet: Sheet, drawing: Drawing, row: int) -> int:
         many = f"{shape}{cells} cell{'s' * (cells > 1)} on the sheet {gradients.NAME}, from {corner}"
         sheet.label(row, TEXT_COLUMN + 1, many, "text_line")
     return row + 2
-
-
-def _score(sheet: Sheet, verdicts: Sequence[Area]) -> None:
-    """How many blanks are right, live: counted over the Check sheet, from its first heading to its last verdict."""
-    total = sum((area.bottom - area.top + 1) * (area.right - area.left + 1) for area in verdicts)
-    left, bottom = min(area.left for area in verdicts), max(area.bottom for area in verdicts)
-    shape = bottom - check.TOP + 1, max(area.right for area in verdicts) - left + 1
-    table = Placement(check.NAME, check.TOP, left, shape, ((1, 0), (0, 1)))
-    counted = Call("COUNTIF", (Whole("verdicts"), Text(nudge.AGREE)))
-    sentence, shown = f" of {total} cells are right", f"0 of {total} cells are right"
-    sheet.formula(7, TEXT_COLUMN, joined(counted, sentence), {"verdicts": [table]}, shown, "live_verdict")

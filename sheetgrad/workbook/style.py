@@ -104,3 +104,4 @@ STYLES: dict[str, Style] = {
 
 VERDICTS = {"✓": (AGREE, AGREE_INK), "kink": (KINK, "92400E"), "✗": (WRONG, WRONG_INK)}
 CHANGED = (NUDGE, NUDGE_INK)
+CURVES = {"ink": INK, "gradient": GRADIENT_INK, "nudge": NUDGE_INK, "wrong": WRONG_INK}  # of charts

@@ -1,26 +1,23 @@
-"""Writes a plan as an .xlsx file with openpyxl. Knows nothing of gradients."""
+"""Writes a plan as an .xlsx file: its cells by ourselves, all else with openpyxl. Knows nothing of gradients."""
 
 from __future__ import annotations
 
 import errno
 import gc
+import io
 import json
+import re
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from lxml.etree import LxmlError
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
-from openpyxl.chart import Reference, ScatterChart
-from openpyxl.chart import Series as Curve
-from openpyxl.chart.marker import Marker
-from openpyxl.chart.shapes import GraphicalProperties
-from openpyxl.drawing.line import LineProperties
-from openpyxl.drawing.text import CharacterProperties, ParagraphProperties
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
-from openpyxl.utils import absolute_coordinate, quote_sheetname
+from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
@@ -30,34 +27,53 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
 from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
+from sheetgrad.plan.pages import pages
+from sheetgrad.workbook.charts import absolute, draw_charts
+from sheetgrad.workbook.rows import written_rows
 from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS
+from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 1  # of what it holds
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 CREATOR = "sheetgrad"
+ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
+SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
 
 
 def write(plan: Plan, lesson_table: dict, path: Path) -> None:
-    """Writes the workbook to ``path``. ``lesson_table`` is what it carries to prove itself by."""
+    """Writes the workbook to ``path``, without the values of its formulas. ``lesson_table`` is what it carries to prove
+    itself by. Raises ``OSError`` where it cannot be written."""
     book = Workbook()
     book.remove(book.active)
     styles = Styles(book)
+    parts = {f"xl/worksheets/sheet{number}.xml": sheet for number, sheet in enumerate(plan.sheets, 1)}
     for sheet in plan.sheets:
-        _write_sheet(book.create_sheet(sheet.name), sheet, styles)
+        _set_up(book.create_sheet(sheet.name), sheet, styles)
     for name, area in plan.names.items():
-        book.defined_names[name] = DefinedName(name, attr_text=_absolute(area))
+        book.defined_names[name] = DefinedName(name, attr_text=absolute(area))
     _carry(book, lesson_table)
     book.active = 0
     book.properties.creator = CREATOR
     book.properties.title = plan.title
     book.calculation.fullCalcOnLoad = True
+
+    def change(name: str, part: bytes) -> bytes | Iterator[bytes]:
+        return _with_rows(part, parts[name], styles) if name in parts else part
+
+    path.write_bytes(rewritten(_saved(book), change))
+
+
+def _saved(book: Workbook) -> bytes:
+    """The file as openpyxl writes it. It does so by way of temporary files: ``OSError`` when there is no room for them."""
+    file = io.BytesIO()
     try:
-        book.save(path)
+        book.save(file)
     except LxmlError as error:  # a full disk, as lxml tells it
         reason = str(error)
         _close_quietly(error)
         raise OSError(errno.ENOSPC, f"the disk is full ({reason})") from None
+    return file.getvalue()
 
 
 def _close_quietly(error: Exception) -> None:
@@ -71,24 +87,35 @@ def _close_quietly(error: Exception) -> None:
         sys.unraisablehook = hook
 
 
+def _with_rows(part: bytes, sheet: Sheet, styles: Styles) -> Iterator[bytes]:
+    """The part of a sheet that openpyxl has written without cells, with its cells."""
+    before, after = ROWS.split(part)
+    size = f'<dimension ref="A1:{address(sheet.last_row, sheet.last_column)}"/>'.encode()
+    yield SIZE.sub(size, before, count=1)
+    yield b"<sheetData>"
+    yield from written_rows(sheet, styles.number)
+    yield b"</sheetData>"
+    yield after
+
+
 class Styles:
-    """One named style a role and number format; its cells share the style's record."""
+    """One named style a role and number format."""
 
     def __init__(self, book: Workbook):
         self.book = book
         self.scratch = book.create_sheet("scratch")
-        self.made: dict[tuple[str, str], object] = {}
+        self.made: dict[tuple[str, str], int] = {}
         book.remove(self.scratch)
 
-    def record(self, role: str, number_format: str = "General"):
-        """The style record to give to a cell; setting it is many times faster than setting font, fill, …"""
+    def number(self, role: str, number_format: str = "General") -> int:
+        """The number by which the cells of the file refer to the style."""
         key = role, number_format
         if key not in self.made:
             style = self._named(role, number_format)
             self.book.add_named_style(style)
             cell = Cell(self.scratch, 1, 1)
             cell.style = style.name
-            self.made[key] = cell._style
+            self.made[key] = cell.style_id
         return self.made[key]
 
     @staticmethod
@@ -116,38 +143,22 @@ class Styles:
         return named
 
 
-def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
+def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
+    """All of a sheet but its cells. The styles of these are made here, since openpyxl writes them before the cells."""
     for block in sheet.blocks:
-        record = styles.record(block.style, block.number_format)
-        formula = block.kind == "formula"
-        for i, row in enumerate(block.cells, block.row):
-            for j, value in enumerate(row, block.column):
-                cell = target.cell(i, j)
-                cell.value = value
-                if not formula and isinstance(value, str):
-                    cell.data_type = "s"
-                cell._style = record
+        styles.number(block.style, block.number_format)
     for label in sheet.labels:
-        cell = target.cell(label.row, label.column)
-        if label.text:
-            cell.value = label.text
-            cell.data_type = "s"  # a text that starts with = or + stays a text
-        cell._style = styles.record(label.style)
+        styles.number(label.style)
+        at = address(label.row, label.column)
         if label.span > 1:
-            target.merge_cells(
-                start_row=label.row,
-                end_row=label.row,
-                start_column=label.column,
-                end_column=label.column + label.span - 1,
-            )
+            target.merged_cells.add(f"{at}:{address(label.row, label.column + label.span - 1)}")
         if label.link:
-            cell.hyperlink = Hyperlink(cell.coordinate, location=f"{quote_sheetname(label.link)}!{label.cell}")
-            cell._style = styles.record(label.style)
+            target[at].hyperlink = Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}")
     _look(target, sheet)
     _choices(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
-    _charts(target, sheet)
+    draw_charts(target, sheet)
     _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
         target.protection.sheet = True
@@ -157,19 +168,15 @@ def _write_sheet(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
 
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
-    """Widths, heights, folds, frozen panes; no grid lines."""
+    """Widths, folded columns, frozen panes; no grid lines."""
     for column, width in sheet.widths.items():
         target.column_dimensions[letter(column)].width = width
-    for row, height in sheet.heights.items():
-        target.row_dimensions[row].height = height
     for first, last in sheet.folded_columns:
         for column in range(first, last + 1):
             dimension = target.column_dimensions[letter(column)]
             dimension.outlineLevel, dimension.hidden = 1, True
         target.column_dimensions[letter(last + 1)].collapsed = True
         target.sheet_properties.outlinePr.summaryRight = True
-    for first, last in sheet.folded_rows:
-        target.row_dimensions.group(first, last, hidden=True)
     target.sheet_view.showGridLines = False
     target.sheet_view.zoomScale = 100
     if sheet.freeze:
@@ -179,7 +186,7 @@ def _look(target: Worksheet, sheet: Sheet) -> None:
 def _choices(target: Worksheet, sheet: Sheet) -> None:
     for (row, column), words in sheet.choices.items():
         if isinstance(words, Area):
-            listed, said = _absolute(words), "Choose a name from the list"
+            listed, said = absolute(words), "Choose a name from the list"
         else:
             listed, said = f'"{",".join(words)}"', f"Choose one of: {', '.join(words)}"
         validation = DataValidation(type="list", formula1=listed, allow_blank=False, showErrorMessage=True)
@@ -190,7 +197,7 @@ def _choices(target: Worksheet, sheet: Sheet) -> None:
 
 def _verdicts(target: Worksheet, sheet: Sheet) -> None:
     """Verdict cells take the colour of the sign that they hold."""
-    for area in sheet.verdicts:
+    for area in (*sheet.verdicts, *sheet.sentences):
         first = address(area.top, area.left)
         for sign, (fill, ink) in VERDICTS.items():
             rule = FormulaRule(
@@ -199,7 +206,7 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
                 font=Font(color=ink, bold=True),
                 stopIfTrue=sign == "✗",
             )
-            if sheet.name in ("Lesson", "Jacobian"):  # a sentence, wider than its cell
+            if area in sheet.sentences:  # wider than its cell
                 rule.dxf.fill = None
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
@@ -217,48 +224,6 @@ def _changes(target: Worksheet, sheet: Sheet) -> None:
         target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
-MARKS = {"line": ("solid", 22_000), "dashes": ("dash", 15_000), "points": (None, 0)}  # dash and width in EMU
-
-
-def _charts(target: Worksheet, sheet: Sheet) -> None:
-    for chart in sheet.charts:
-        drawn = ScatterChart()
-        drawn.title, drawn.width, drawn.height, drawn.style = chart.title, chart.width, chart.height, 2
-        drawn.visible_cells_only = False  # what is folded away is drawn all the same
-        drawn.scatterStyle, drawn.legend.position = "lineMarker", "b"
-        drawn.title.overlay = False
-        drawn.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1200, b=True))
-        for axis, words in ((drawn.x_axis, chart.x_title), (drawn.y_axis, chart.y_title)):
-            axis.title, axis.delete, axis.crosses = words, False, "min"
-            axis.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1000, b=False))
-            axis.number_format = "0E+00" if chart.logarithmic else "General"
-            axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="E5E7EB", w=6_000))
-            if chart.logarithmic:
-                axis.scaling.logBase = 10
-        for series in chart.series:
-            values = [Reference(target, range_string=_absolute(area)) for area in (series.y, series.x)]
-            curve = Curve(*values, title=series.title)
-            dash, width = MARKS[series.mark]
-            curve.smooth = False
-            curve.graphicalProperties = GraphicalProperties(
-                ln=LineProperties(solidFill=series.color, w=width, prstDash=dash)
-                if dash
-                else LineProperties(noFill=True)
-            )
-            curve.marker = Marker(symbol="none" if dash else "circle", size=8)
-            if not dash:
-                curve.marker.graphicalProperties = GraphicalProperties(solidFill=series.color)
-            drawn.series.append(curve)
-        target.add_chart(drawn, address(chart.row, chart.column))
-
-
-PAGE_WIDTH, PAGE_HEIGHT = 10.5, 7.0  # inches of A4 landscape that are printed on, with a little to spare
-ROW_HEIGHT = 15  # points
-INCHES_PER_CHARACTER, INCHES_PER_ROW = 0.079, ROW_HEIGHT / 72  # of Calibri 11
-MOST_SHRUNK = 1.3  # times smaller, to keep a section on one page
-SMALLEST_SCALE = 45  # percent; what is wider is fitted to the page as it is
-
-
 def _page(target: Worksheet, sheet: Sheet) -> None:
     """Whole landscape pages; a section is kept on one page where it fits."""
     target.page_setup.orientation = "landscape"
@@ -272,42 +237,15 @@ def _page(target: Worksheet, sheet: Sheet) -> None:
     target.oddFooter.right.text = "&P / &N"
     last = sheet.print_columns or sheet.last_column
     if sheet.print_columns or sheet.print_rows:
-        target.print_area = f"A1:{letter(last)}{sheet.print_rows or target.max_row}"
-    width = sum(sheet.widths.get(column, 8.7) for column in range(1, last + 2)) * INCHES_PER_CHARACTER
-    scale = min(100, int(100 * PAGE_WIDTH / width))
-    if sheet.sections and scale >= SMALLEST_SCALE and sheet.pages_wide == 1:
-        shown = _rows_above(target, sheet)
-        page = PAGE_HEIGHT / INCHES_PER_ROW * 100  # rows at a scale of 1 percent
-        starts = [1, *sheet.sections[1:], target.max_row + 1]  # the heading goes with the first
-        tallest = max(shown[b - 1] - shown[a - 1] for a, b in zip(starts, starts[1:], strict=False))
-        if page / scale < tallest <= page / scale * MOST_SHRUNK:
-            scale = int(page / tallest)
-        target.page_setup.scale = scale  # Excel ignores page breaks where pages are fitted
-        _breaks(target, sheet, shown, page / scale)
+        target.print_area = f"A1:{letter(last)}{sheet.print_rows or sheet.last_row}"
+    divided = pages(sheet)
+    if divided.scale:
+        target.page_setup.scale = divided.scale
+        for row in divided.breaks:
+            target.row_breaks.append(Break(id=row))
     else:
         target.sheet_properties.pageSetUpPr.fitToPage = True
         target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
-
-
-def _rows_above(target: Worksheet, sheet: Sheet) -> list[float]:
-    """Rows of usual height that are printed above each row, counted from 0; folded rows take no room."""
-    folded = {row for first, last in sheet.folded_rows for row in range(first, last + 1)}
-    shown = [0.0]
-    for row in range(1, target.max_row + 1):
-        shown.append(shown[-1] + (0.0 if row in folded else sheet.heights.get(row, ROW_HEIGHT) / ROW_HEIGHT))
-    return shown
-
-
-def _breaks(target: Worksheet, sheet: Sheet, shown: list[float], rows: float) -> None:
-    """A page break before each section that would be cut by the end of its page."""
-    page = 0.0
-    for first, following in zip(sheet.sections, [*sheet.sections[1:], target.max_row + 1], strict=True):
-        top, bottom = shown[first - 1], shown[following - 1]
-        while top >= page + rows:
-            page += rows
-        if bottom > page + rows and top > page + 2 and first != sheet.sections[0]:
-            target.row_breaks.append(Break(id=first - 1))
-            page = top
 
 
 def _carry(book: Workbook, table: dict) -> None:
@@ -318,10 +256,3 @@ def _carry(book: Workbook, table: dict) -> None:
         cell = sheet.cell(1 + k // CHUNK, 1, text[k : k + CHUNK])
         cell.data_type = "s"
     sheet.sheet_state = "veryHidden"
-
-
-def _absolute(area: Area) -> str:
-    cells = absolute_coordinate(address(area.top, area.left))
-    if (area.top, area.left) != (area.bottom, area.right):
-        cells += ":" + absolute_coordinate(address(area.bottom, area.right))
-    return f"{quote_sheetname(area.sheet)}!{cells}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sheetgrad.errors import SheetgradError
-from sheetgrad.workbook.package import UnsafeFileError, check_package
+from sheetgrad.xlsx.package import UnsafeFileError, read_package
 
 LARGEST_FILE = 20_000_000  # bytes
 MOST_STUDENTS = 100_000
@@ -111,10 +111,11 @@ def _read_csv(path: Path):
 
 
 def _read_xlsx(path: Path):
+    from io import BytesIO
+
     import pandas as pd
 
-    check_package(path)
-    return pd.read_excel(path, dtype=str, keep_default_na=False)
+    return pd.read_excel(BytesIO(read_package(path)), dtype=str, keep_default_na=False)
 
 
 def _problems(students: list[Student], rows: list[int]) -> Iterator[str]:

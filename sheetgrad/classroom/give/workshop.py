@@ -12,21 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetgrad.build import carried
+from sheetgrad.building import carried
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
-from sheetgrad.engines import get_engine
-from sheetgrad.engines.formualizer import store_values
+from sheetgrad.engines import AUTOMATIC, get_engine
 from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.places import address
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
-from sheetgrad.sheets import check, nudge
-from sheetgrad.verify import compare, difference
-from sheetgrad.workbook.reading import open_workbook
+from sheetgrad.sheets import check
+from sheetgrad.tables.agreement import AGREE, KINK
+from sheetgrad.verifying.verify import compare, difference
+from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
+from sheetgrad.xlsx.contents import Contents
 
 MODES = ("practice", "exam")
 NAME, MARK = "{{student.name}}", "{{student.id}}"
@@ -170,7 +171,7 @@ class Workshop:
             judged = self.handouts.engine.values({check.NAME: self._checks})
             self.handouts.engine.restore(before)
             for cell, sign in judged[check.NAME].items():
-                if sign not in (nudge.AGREE, nudge.KINK):
+                if sign not in (AGREE, KINK):
                     raise ProofError(f"{check.NAME}!{cell} shows {sign} for the right answer")
         return self.handouts.fill(given, values, words)
 
@@ -192,7 +193,7 @@ class Workshop:
             if not difference(found, expected, 0.0, 1e-12)[2]:
                 raise ProofError(f"{sheet}!{cell}: {key} is {found}, expected {expected:.12g}")
         for sheet, cell in self._verdicts:
-            if values[sheet][cell] not in (nudge.AGREE, nudge.KINK):
+            if values[sheet][cell] not in (AGREE, KINK):
                 raise ProofError(f"{sheet}!{cell}: the gradient does not agree with its nudge")
         return self.keys.fill(given, values, words)
 
@@ -268,10 +269,10 @@ def _stencil(plan: Plan, table: dict, inputs: Cells) -> Stencil:
         path = Path(room) / "first.xlsx"
         write(plan, table, path)
         store_values(path)
-        found = get_engine("formualizer").recalculate(path)
-        report = compare(plan, open_workbook(path), found, path.name, plan.title, "formualizer")
-        if not report.ok:
-            wrong = [*map(str, report.mismatches), *report.disagreeing]
-            raise ProofError(f"{plan.title}: {wrong[0]}")
-        names = [sheet.name for sheet in plan.sheets]
-        return Stencil(path.read_bytes(), names, by_sheet(inputs), (NAME, MARK, HEADING))
+        data = path.read_bytes()
+    session = get_engine(AUTOMATIC[0]).open(data)
+    report = compare(plan, Contents(data).all(), session.grids(), path.name, plan.title, AUTOMATIC[0])
+    if not report.ok:
+        wrong = [*map(str, report.mismatches), *report.disagreeing]
+        raise ProofError(f"{plan.title}: {wrong[0]}")
+    return Stencil(data, session, by_sheet(inputs), (NAME, MARK, HEADING))

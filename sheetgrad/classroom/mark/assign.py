@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sheetgrad.classroom.give.handout import Given, HandoutError, Record
 from sheetgrad.classroom.give.roster import OURS
-from sheetgrad.classroom.mark.marking import Marked, mark_one
+from sheetgrad.classroom.mark.answers import Marked
+from sheetgrad.classroom.mark.marking import mark_one
 from sheetgrad.classroom.workers import each
 
 ENDINGS = (".xlsx", ".xlsm")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sheetgrad.classroom.give.handout import Record
 from sheetgrad.classroom.mark.alike import MOST_NAMED, flag_alike
+from sheetgrad.classroom.mark.answers import EMPTY, NUDGED, TYPED, UNSURE, Marked
 from sheetgrad.classroom.mark.assign import Row, Submission, read_bytes, shown_path, too_large
 from sheetgrad.classroom.mark.feedback import write_feedback
 from sheetgrad.classroom.mark.journal import Journal
-from sheetgrad.classroom.mark.marking import EMPTY, NUDGED, TYPED, UNSURE, Marked, digest, examiner, mark_one
+from sheetgrad.classroom.mark.marking import digest, examiner, mark_one
 from sheetgrad.classroom.workers import each
 from sheetgrad.files import write_whole
 from sheetgrad.workbook.reading import WorkbookError

@@ -13,8 +13,9 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
 from sheetgrad.classroom.give.handout import Record
+from sheetgrad.classroom.mark.answers import SHORT
 from sheetgrad.classroom.mark.assign import Row
-from sheetgrad.classroom.mark.marking import SHORT, examiner
+from sheetgrad.classroom.mark.marking import examiner
 from sheetgrad.files import whole
 from sheetgrad.formulas.words import element_name
 from sheetgrad.workbook.style import AGREE, BAR, WORDS, WRONG

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-from sheetgrad.engines.formualizer import store_values
+from sheetgrad.engines import AUTOMATIC
 from sheetgrad.files import TargetError, whole
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
-from sheetgrad.verify import Report, verify
-from sheetgrad.workbook.reading import WorkbookError, open_workbook
-from sheetgrad.workbook.write import CARRIER, FORMAT, write
+from sheetgrad.verifying.verify import Report, verify_stored
+from sheetgrad.workbook.reading import WorkbookError, carried_table, read_workbook, readable
+from sheetgrad.workbook.values import store_values
+from sheetgrad.workbook.write import FORMAT, write
+from sheetgrad.xlsx.contents import Contents
 
 
 def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
@@ -29,7 +30,7 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
     with whole(path) as temporary:
         write(plan, carried(lesson), temporary)
         store_values(temporary)
-        report = verify(temporary)
+        report = verify_stored(temporary, AUTOMATIC[0], lesson, plan)
     return replace(report, workbook=str(path))
 
 
@@ -44,10 +45,10 @@ def _may_replace(path: Path, name: str, force: bool) -> None:
     if path.is_dir():
         raise TargetError(f"{path}: is a folder; expected a place for a workbook")
     try:
-        book = open_workbook(path)
-        text = "".join(str(cell.value or "") for (cell,) in book[CARRIER].iter_rows(max_col=1))
-        found = json.loads(text)["name"]
-    except (WorkbookError, KeyError, ValueError, TypeError):
+        with readable(path):
+            contents = Contents(read_workbook(path))
+        found = carried_table(contents, path)["name"]
+    except (WorkbookError, KeyError):
         raise TargetError(f"{path}: exists and was not made by sheetgrad; --force replaces it") from None
     if found != name:
         raise TargetError(f"{path}: exists and holds another lesson, {found}; --force replaces it")

@@ -2,7 +2,7 @@
 
 Every input cell is nudged both ways in memory, the workbook is recalculated, and the slope of the loss is compared
 with the gradient cell as it stands. What may differ, and what is a kink, is decided as on the Nudge sheet
-(:mod:`sheetgrad.sheets.nudge`). The file itself is never changed.
+(``agreement.toml``). The file itself is never changed.
 """
 
 from __future__ import annotations
@@ -16,23 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from openpyxl import Workbook
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
-from openpyxl.styles import Font, PatternFill
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 
-from sheetgrad.engines import Changes, EngineError, ErrorValue, Formula, Values, get_engine
+from sheetgrad.engines import AUTOMATIC, Changes, EngineError, ErrorValue, Formula, Values, get_engine, save_as_xlsx
 from sheetgrad.errors import SheetgradError
 from sheetgrad.files import whole
-from sheetgrad.sheets.nudge import AGREE, DISAGREE, KINK, agreement, allowed_error
-from sheetgrad.workbook.reading import WorkbookError, open_workbook
+from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
+from sheetgrad.workbook.reading import WorkbookError, open_workbook, read_workbook, readable
 from sheetgrad.workbook.style import VERDICTS
+from sheetgrad.xlsx.contents import Contents, SheetContents
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AUTOMATIC = ("formualizer", "ironcalc", "libreoffice")  # in this order, the first that can evaluate the workbook
 MOST_INPUTS = 5_000
 STEP = 1e-4
 SAME_FACTOR = 1e-5  # how nearly equal the ratios must be to be called one factor
@@ -115,7 +113,7 @@ def check(
     gradients, of equal shape or one the transpose of the other. An input x is nudged by ``step`` · max(1, |x|).
     Without an ``engine`` the first of ``AUTOMATIC`` is taken that can evaluate the workbook.
 
-    Raises :class:`GradcheckError` for ranges that do not fit, :class:`~sheetgrad.verify.WorkbookError` for a file
+    Raises :class:`GradcheckError` for ranges that do not fit, :class:`~sheetgrad.workbook.reading.WorkbookError` for a file
     that cannot be read, ``EngineError`` when no engine can evaluate it.
     """
     path = Path(path)
@@ -134,45 +132,37 @@ def check(
         raise GradcheckError(f"--input: more than {MOST_INPUTS:,} cells; check a part of them")
     with tempfile.TemporaryDirectory(prefix="sheetgrad-") as room:
         if path.suffix.lower() not in (".xlsx", ".xlsm"):
-            from sheetgrad.engines.libreoffice import to_xlsx
-
-            path = to_xlsx(path, Path(room))
+            path = save_as_xlsx(path, Path(room))
         return _Check(path, loss, ranges, step).run(engine)
 
 
 class _Check:
     def __init__(self, path: Path, loss: str, ranges: Sequence[tuple[Range, Range]], step: float):
         self.path, self.ranges, self.step = path, ranges, step
-        book = open_workbook(path)
-        for area in [area for pair in ranges for area in pair]:
-            if area.sheet not in book.sheetnames:
-                raise GradcheckError(
-                    f"{area}: there is no sheet {area.sheet!r}; expected one of {', '.join(book.sheetnames)}"
-                )
-        self.values = [self._numbers(book, given) for given, _ in ranges]
+        with readable(path):
+            contents = Contents(read_workbook(path))
+        self._know(ranges, contents.sheets)
+        with readable(path):
+            sheets = {given.sheet: contents.sheet(given.sheet) for given, _ in ranges}
+        self.values = [_numbers(sheets[given.sheet], given) for given, _ in ranges]
         if REFERENCE.match(loss.strip()):
             cell = Range.parse(loss, "--loss")
-            if cell.shape != (1, 1) or cell.sheet not in book.sheetnames:
+            if cell.shape != (1, 1) or cell.sheet not in contents.sheets:
                 raise GradcheckError(
-                    f"--loss: found {loss!r}, expected a single cell of one of {', '.join(book.sheetnames)}"
+                    f"--loss: found {loss!r}, expected a single cell of one of {', '.join(contents.sheets)}"
                 )
             self.loss, self.extra = (cell.sheet, cell.cells()[0]), {}
         else:
-            sheet = book[ranges[0][0].sheet]  # far from what is there, so that it stands in nobody's way
-            free = f"{get_column_letter(sheet.max_column + 5)}{sheet.max_row + 5}"
-            self.loss = (sheet.title, free)
-            self.extra = {sheet.title: {free: _formula(loss)}}
+            name = ranges[0][0].sheet
+            free = _free_cell(sheets[name])
+            self.loss, self.extra = (name, free), {name: {free: _formula(loss)}}
 
     @staticmethod
-    def _numbers(book: Workbook, area: Range) -> list[float]:
-        sheet, numbers = book[area.sheet], []
-        for cell in area.cells():
-            value = sheet[cell].value
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                shown = "nothing" if value is None else repr(str(value)[:60])
-                raise GradcheckError(f"{area.sheet}!{cell}: found {shown}, expected a number that can be nudged")
-            numbers.append(float(value))
-        return numbers
+    def _know(ranges: Sequence[tuple[Range, Range]], sheets: Sequence[str]) -> None:
+        """Refuses a range on a sheet that is not there."""
+        for area in [area for pair in ranges for area in pair]:
+            if area.sheet not in sheets:
+                raise GradcheckError(f"{area}: there is no sheet {area.sheet!r}; expected one of {', '.join(sheets)}")
 
     def run(self, engine: str | None) -> Gradcheck:
         reasons = []
@@ -232,17 +222,17 @@ class _Check:
             moved = [loss_of(found) for found in values[at : at + 2 * count]]
             at += 2 * count
             h = self.step * np.maximum(1.0, np.abs(numbers))
-            right, left = (np.array(moved[::2]) - now) / h, (now - np.array(moved[1::2])) / h
-            slope = (right + left) / 2
+            nudges = dict(loss=now, up=np.array(moved[::2]), down=np.array(moved[1::2]), h=h)
+            slope = AGREEMENT.on_numbers(nudges, exact=True)["mean"].value
             shown = np.array([values[0][gradient.sheet][cell] for cell in gradient.cells()]).reshape(gradient.shape)
             names = np.array(gradient.cells(), dtype=object).reshape(gradient.shape)
             turned, note = _turned(given, gradient, shown, slope)
             if turned:
                 shown, names = shown.T, names.T
             found, names = shown.ravel(), names.ravel()
-            allowed = allowed_error(now, np.array(numbers), found, right, left, h)
-            verdict = agreement(found, right, left, allowed)
-            verdict = np.where(np.isfinite(slope), verdict, DISAGREE)
+            judged = AGREEMENT.on_numbers({**nudges, "value": numbers, "gradient": found}, exact=True)
+            left, right, allowed = (judged[word].value for word in ("left", "right", "allowed"))
+            verdict = np.where(np.isfinite(slope), judged["sign"].value, DISAGREE)
             notes += [note] if note else []
             wrong = verdict == DISAGREE
             factor = _factor(slope, found) if wrong.any() else None
@@ -255,6 +245,24 @@ class _Check:
         import pandas as pd  # slow to import, and other commands do without
 
         return Gradcheck(pd.DataFrame(rows, columns=COLUMNS), name, now, tuple(notes))
+
+
+def _numbers(sheet: SheetContents, area: Range) -> list[float]:
+    """The numbers of a range, typed in, not computed."""
+    numbers = []
+    for cell in area.cells():
+        value = sheet.formulas.get(cell) or sheet.dates.get(cell) or sheet.values.get(cell)
+        if not isinstance(value, float):
+            found = "nothing" if value is None else repr(str(value)[:60])
+            raise GradcheckError(f"{area.sheet}!{cell}: found {found}, expected a number that can be nudged")
+        numbers.append(value)
+    return numbers
+
+
+def _free_cell(sheet: SheetContents) -> str:
+    """A cell far from what is there, so that it stands in nobody's way."""
+    rows, columns = zip(sheet.formulas.corner, sheet.values.corner, strict=True)
+    return f"{get_column_letter(max(columns) + 5)}{max(rows) + 5}"
 
 
 def _formula(text: str) -> Formula:
@@ -311,6 +319,8 @@ def _shown(value: object) -> str:
 
 def write_report(found: Gradcheck, path: Path, target: Path) -> None:
     """A copy of the workbook with each gradient cell coloured by its verdict, and the table on a sheet of its own."""
+    from openpyxl.styles import Font, PatternFill
+
     if target.exists():
         raise GradcheckError(f"{target}: exists; choose another name for the report")
     book = open_workbook(path)

@@ -1,0 +1,1 @@
+"""What sheets compute beyond a lesson's own tensors, written once as lines and read on numbers and on cells."""

@@ -1,0 +1,101 @@
+"""The lessons that tests look at: those that come with sheetgrad, and some that hold what these do not."""
+
+import tomllib
+from functools import cache
+
+from sheetgrad import Lesson
+from sheetgrad.lesson.sources import available
+
+LAYER = """
+title = "A layer"
+question = "How?"
+text = "Words."
+forward = '''
+out = x @ w + b    # a layer
+act = relu(out)
+loss = mse(act, y)
+'''
+[tensors.x]
+role = "input"
+values = [[1.0, 2.0], [0.5, -1.0], [-1.5, 0.25]]
+[tensors.w]
+role = "parameter"
+values = [[0.3, -0.7], [0.8, 0.4]]
+[tensors.b]
+role = "parameter"
+values = [0.1, -0.2]
+[tensors.y]
+role = "target"
+values = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
+"""
+
+
+def lesson_of(text: str, name: str = "layer") -> Lesson:
+    """The lesson of a template given as text."""
+    return Lesson.from_table(tomllib.loads(text), name, f"{name}.toml")
+
+
+# many operations at once
+WILD = """
+title = "Many operations at once"
+question = "Does it all hold together?"
+forward = '''
+h = x - x.mean(0)
+v = (h ** 2).mean(0)
+n = h / sqrt(v + 0.1) * gam + bet
+m = n.max(1)
+k = concatenate((m, bet), axis=0)
+z = (k[1:7].reshape(2, 3) @ n.T).T
+s = softmax(z)
+c = cross_entropy(z @ u, lab)
+q = t3 * 2 + bet
+r = t3 @ p
+high = (x > 0.2).sum(0)
+top = x.max(0)
+loss = (high * top).sum() + (s * z).sum() + c + (q ** 2).mean() + gelu(bet).sum() + where(gam > 0, gam, 0).sum() + tanh(r).sum() - mse(n, x)
+'''
+[tensors]
+x = {role = "input", shape = [7, 3]}
+gam = {role = "parameter", shape = [3], seed = 3}
+bet = {role = "parameter", shape = [3], seed = 4}
+u = {role = "parameter", shape = [2, 4], seed = 5}
+lab = {role = "target", values = [0, 1, 2, 3, 0, 1, 2]}
+t3 = {role = "parameter", shape = [2, 2, 3], seed = 9}
+p = {role = "constant", shape = [2, 3, 2], seed = 10}
+[nudge]
+limit = 20
+"""
+
+# every sheet that a template can ask for
+EVERYTHING = """
+title = "Everything"
+question = "Does it hold?"
+code = true
+forward = '''
+z = x @ w + b
+p = softmax(z)
+l1 = relu(z)
+q = cube(l1)
+loss = cross_entropy(z, k) + mse(p, y) + q.sum() * 0.1 + ((x > 0.1) + (x == 0)).sum() * 0.01 + x[1:3].max(0).sum()
+'''
+jacobian.pairs = [["z", "x"], ["p", "z"], ["l1", "z"], ["z", "b"], ["q", "l1"]]
+jacobian.example = 2
+contributions.of = ["b"]
+training = {lr = 0.05, steps = 7, optimizer = "momentum", momentum = 0.8, train = ["w", "b", "x"]}
+tensors.x = {role = "input", shape = [4, 3], seed = 3}
+tensors.w = {role = "parameter", shape = [3, 6], seed = 4}
+tensors.b = {role = "parameter", shape = [6], seed = 5}
+tensors.y = {role = "target", shape = [4, 6], seed = 6, random = "uniform"}
+tensors.k = {role = "target", values = [0, 3, 5, 1]}
+nudge.limit = 18
+ops.cube = {forward = "a ** 3", a = "g * 3 * a ** 2"}
+"""
+
+COURSE = [path.stem for path in available()]
+OTHERS = {"layer": LAYER, "wild": WILD, "everything": EVERYTHING}
+
+
+@cache
+def lesson_named(name: str) -> Lesson:
+    """One of the course, or of those above."""
+    return lesson_of(OTHERS[name], name) if name in OTHERS else Lesson.load(name)
