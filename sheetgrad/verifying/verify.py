@@ -13,6 +13,7 @@ from sheetgrad.planning import make_plan
 from sheetgrad.verifying.comparing import Comparison, Sheets, compare, count_formulas
 from sheetgrad.verifying.difference import difference
 from sheetgrad.verifying.present import with_present_numbers
+from sheetgrad.verifying.proof import prove
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck
 from sheetgrad.workbook.reading import carried_lesson, carried_table, read_workbook, readable, saved_by
 from sheetgrad.xlsx.contents import Contents
@@ -61,8 +62,9 @@ def _compared(
     if problems:  # there is nothing to compare with
         return Comparison(count_formulas(sheets), mismatches=problems).report(str(path), lesson.name, engine)
     if changed is not None:
-        plan = make_plan(changed)
-    return compare(plan, sheets, found, str(path), lesson.name, engine)
+        lesson, plan = changed, make_plan(changed)
+    report = compare(plan, sheets, found, str(path), lesson.name, engine)
+    return replace(report, proof=prove(lesson))
 
 
 __all__ = ["Mismatch", "Report", "TensorCheck", "compare", "difference", "verify"]

@@ -33,11 +33,14 @@ EPSILON = float(np.finfo(float).eps)
 
 @dataclass(frozen=True)
 class Wrong:
-    """One gradient that is not the slope: the number it belongs to, both numbers, and how far they are apart."""
+    """One gradient that is not the slope: the number it belongs to, such as ``w[1,2]``, and both numbers."""
 
     name: str
     gradient: float
     slope: float
+
+    def __str__(self) -> str:
+        return f"the gradient of {self.name} is {self.gradient:.6g}, its slope {self.slope:.6g}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,17 @@ class Proof:
     @property
     def ok(self) -> bool:
         return not self.wrong
+
+    @property
+    def worst(self) -> Wrong:
+        """The wrong gradient that is farthest from its slope."""
+        return max(self.wrong, key=lambda one: abs(one.gradient - one.slope))
+
+    def as_dict(self) -> dict:
+        """Plain data for JSON: of what is wrong, the names."""
+        counts = {"gradients": self.gradients, "proven": self.proven, "kinks": self.kinks}
+        wrong = {"wrong": [one.name for one in self.wrong], "blamed": list(self.blamed)}
+        return counts | wrong | {"max_rel_error": float(self.max_rel_error)}
 
 
 def prove(lesson: Lesson, values: Mapping[str, np.ndarray] | None = None) -> Proof:
@@ -131,7 +145,7 @@ class _Tensor:
         left = -self._slope(one, -unit) * self.scale[k]
         gradient = float(self.gradient[k])
         room = RELATIVE * max(self.scale[k], min(abs(right), abs(left)))
-        apart = abs(right - left) > room
+        apart = right != left and not abs(right - left) <= room
         if not min(right, left) - room <= gradient <= max(right, left) + room:
             index = tuple(map(int, np.unravel_index(k, self.shape))) if self.shape else ()
             nearer = right if abs(right - gradient) <= abs(left - gradient) else left
@@ -169,7 +183,7 @@ def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str,
     found: dict[str, None] = {}
     program = lesson.program
     for step in program.steps:
-        for node in ast.walk(ast.parse(step.heading.split(" = ", 1)[1], mode="eval").body):
+        for node in ast.walk(step.expression):
             if not isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute)):
                 continue
             rule, arguments = called_rule(
