@@ -29,9 +29,8 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
     plan = make_plan(lesson)
     with whole(path) as temporary:
         write(plan, carried(lesson), temporary)
-        del plan  # verification makes its own from what the workbook carries, and needs the memory
         store_values(temporary)
-        report = verify_stored(temporary, AUTOMATIC[0])
+        report = verify_stored(temporary, AUTOMATIC[0], lesson, plan)
     return replace(report, workbook=str(path))
 
 

@@ -58,6 +58,12 @@ values = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
 step = 1e-4                     # h, how far each number is nudged
 scheme = "central"              # or "forward"
 
+# [training]                    # gradient descent, step by step, on a sheet of its own
+# optimizer = "adam"            # or sgd, momentum, nesterov, adagrad, rmsprop, adamw
+# lr = 0.05
+# schedule = "cosine"           # or linear, step; without it lr stays as it is
+# steps = 30
+
 # An operation of your own: what it does, and its derivative (g is the gradient of the result).
 # [ops.cube]
 # forward = "a ** 3"

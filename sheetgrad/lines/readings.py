@@ -1,4 +1,9 @@
-"""What the primitives of the language are on numbers and on cells."""
+"""What the primitives of the language are on numbers, on complex numbers and on cells.
+
+On complex numbers x + ih a line shows its slope (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of
+Real Functions", 1998): with h = 1e-200 nothing of second order is left, and a comparison that NumPy makes by the real and
+then by the imaginary part is one of numbers moved by an infinitesimal step, so that slopes are exact on either side of a kink.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +64,29 @@ NUMBERS: dict[str, Callable] = {
     "zeros": lambda shape: Zeros(_place_numbers, shape),
     "ones": np.ones,
     "flag": lambda truth: np.multiply(truth, 1.0),
+}
+
+
+def _real_of(function: Callable) -> Callable:
+    """A function of what does not move: conditions and labels."""
+    return lambda *arguments: function(*(np.real(argument) for argument in arguments))
+
+
+def _abs_complex(a):
+    return np.where(a < 0, -np.asarray(a), a)
+
+
+def _erf_complex(a):
+    """erf and its slope, 2/√π · exp(−x²) (Abramowitz and Stegun, 7.1.1): NumPy has no complex one."""
+    x, step = np.real(a), np.imag(a)
+    return NUMBERS["erf"](x) + 1j * step * 2 / math.sqrt(math.pi) * np.exp(-np.square(x))
+
+
+COMPLEX: dict[str, Callable] = NUMBERS | {
+    "abs": _abs_complex,
+    "sign": lambda a: np.where(a > 0, 1.0, np.where(a < 0, -1.0, 0.0)),
+    "erf": _erf_complex,
+    "one_hot": _real_of(_one_hot_numbers),
 }
 CELLS: dict[str, Callable] = {
     "exp": cells.call("EXP"),

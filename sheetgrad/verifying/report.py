@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 
+from sheetgrad.verifying.proof import Proof
 from sheetgrad.xlsx.grid import ErrorValue
 
 
@@ -60,15 +61,16 @@ class Report:
     mismatches: tuple[Mismatch, ...]
     disagreeing: tuple[str, ...] = field(default=())
     saved_by: str = ""
+    proof: Proof = field(default=Proof())
 
     @property
     def ok(self) -> bool:
-        """Every formula is the lesson's, every number is NumPy's, and no gradient contradicts its nudge."""
-        return not self.mismatches and not self.nudges["disagree"]
+        """Every formula is the lesson's, every number is NumPy's, every gradient is proven, and none contradicts its nudge."""
+        return not self.mismatches and not self.nudges["disagree"] and self.proof.ok
 
     def as_dict(self) -> dict:
         """Plain data, with ``ok`` included."""
-        data = asdict(self)
+        data = asdict(self) | {"proof": self.proof.as_dict()}
         return {"workbook": data.pop("workbook"), "engine": data.pop("engine"), "ok": self.ok, **data}
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from sheetgrad.engines import AUTOMATIC, Grids, get_engine, guard
 from sheetgrad.lesson.model import Lesson
+from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_plan
 from sheetgrad.verifying.comparing import Comparison, Sheets, compare, count_formulas
 from sheetgrad.verifying.difference import difference
 from sheetgrad.verifying.present import with_present_numbers
+from sheetgrad.verifying.proof import prove
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck
-from sheetgrad.workbook.reading import carried_lesson, read_workbook, readable, saved_by
+from sheetgrad.workbook.reading import carried_lesson, carried_table, read_workbook, readable, saved_by
 from sheetgrad.xlsx.contents import Contents
 
 
@@ -36,25 +39,32 @@ def verify(path: str | Path, engine: str = AUTOMATIC[0]) -> Report:
     return replace(report, saved_by=saved_by(data))
 
 
-def verify_stored(path: Path, engine: str) -> Report:
-    """Verifies a workbook in which ``engine`` has just stored the values that it computed: these are compared."""
+def verify_stored(path: Path, engine: str, lesson: Lesson, plan: Plan) -> Report:
+    """Verifies a workbook of the ``lesson``, just written from its ``plan``, in which ``engine`` has stored the values that
+    it computed: these are read back and compared."""
     data = read_workbook(path)
     with readable(path):
         contents = Contents(data)
-        lesson, sheets = carried_lesson(contents, path), contents.all()
-    report = _compared(lesson, sheets, {name: sheet.values for name, sheet in sheets.items()}, path, engine)
-    return replace(report, saved_by=saved_by(data))
+        same = carried_table(contents, path)["lesson"] == json.loads(json.dumps(lesson.to_table()))
+        if not same:  # then it proves itself by another plan than it was written from
+            lesson, plan = carried_lesson(contents, path), None
+        sheets = contents.all()
+    found = {name: sheet.values for name, sheet in sheets.items()}
+    return replace(_compared(lesson, sheets, found, path, engine, plan), saved_by=saved_by(data))
 
 
-def _compared(lesson: Lesson, sheets: Sheets, found: Grids, path: Path, engine: str) -> Report:
+def _compared(
+    lesson: Lesson, sheets: Sheets, found: Grids, path: Path, engine: str, plan: Plan | None = None
+) -> Report:
     """The sheets and the values found in them, compared with the lesson on the numbers that stand in them now."""
-    plan = make_plan(lesson)
+    plan = plan or make_plan(lesson)
     changed, problems = with_present_numbers(lesson, plan, found)
     if problems:  # there is nothing to compare with
         return Comparison(count_formulas(sheets), mismatches=problems).report(str(path), lesson.name, engine)
     if changed is not None:
-        plan = make_plan(changed)
-    return compare(plan, sheets, found, str(path), lesson.name, engine)
+        lesson, plan = changed, make_plan(changed)
+    report = compare(plan, sheets, found, str(path), lesson.name, engine)
+    return replace(report, proof=prove(lesson))
 
 
 __all__ = ["Mismatch", "Report", "TensorCheck", "compare", "difference", "verify"]

@@ -1,0 +1,144 @@
+"""The proof: every gradient against exact slopes, which no rule has a part in. What is wrong is found and named."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from lessons import COURSE, lesson_named
+from test_cli import sheetgrad
+
+from sheetgrad import Lesson, build
+from sheetgrad.verifying.proof import prove
+
+
+def lesson(forward: str, ops: str = "", **numbers) -> Lesson:
+    tensors = "\n".join(f'{name} = {{role = "parameter", values = {value}}}' for name, value in numbers.items())
+    text = f'title = "P"\nquestion = "Q"\nforward = """\n{forward}\n"""\n{ops}\n[tensors]\n{tensors}\n'
+    return Lesson.from_table(tomllib.loads(text), "proof", "proof.toml")
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_every_gradient_of_every_lesson_is_proven_or_at_a_kink(name):
+    one = lesson_named(name)
+    proof = prove(one)
+    sizes = [one.tensors[key].values.size for key in one.gradients]
+    assert proof.ok and proof.proven + proof.kinks == proof.gradients == sum(sizes)
+    assert bool(proof.kinks) == (name in ("kinks",)) and proof.max_rel_error < 1e-11
+
+
+SOFTMAX = (
+    '[ops.softmax]\nforward = """\ne = exp(a - a.max(axis=-1, keepdims=True))\ne / e.sum(axis=-1, keepdims=True)\n"""\n'
+)
+WRONG = {
+    "a softmax without its sum": (
+        "p = softmax(x)\nloss = (p * p).sum()",
+        SOFTMAX + 'a = "out * g"',
+        dict(x=[[1.0, 2.0], [0.0, 1.0]]),
+        ("[ops.softmax] a", 4),
+    ),
+    "a product with a factor": (
+        "y = x @ w\nloss = (y * y).sum()",
+        '[ops.matmul]\nforward = "a @ b"\na = "g @ b.T"\nb = "1.001 * (a.T @ g)"',
+        dict(x=[[1.0, 2.0], [0.0, 1.0]], w=[[1.0, 2.0], [0.5, 1.0]]),
+        ("[ops.matmul] b", 4),
+    ),
+    "a power of one's own": (
+        "loss = cube(x).sum()",
+        '[ops.cube]\nforward = "a ** 3"\na = "g * 2 * a ** 2"',
+        dict(x=[1.0, 0.0, -2.0]),
+        ("[ops.cube] a", 2),  # at 0 it is right
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_rule_is_named_with_its_argument(name):
+    forward, ops, numbers, (blamed, count) = WRONG[name]
+    proof = prove(lesson(forward, ops, **numbers))
+    assert proof.blamed == (blamed,) and len(proof.wrong) == count
+    assert proof.proven == proof.gradients - count
+
+
+def test_one_wrong_number_among_eighty_nine_thousand_is_found():
+    shapes = {"x": (64, 784), "w1": (784, 112), "b1": (112,), "w2": (112, 10), "b2": (10,), "y": (64, 10)}
+    tensors = {
+        name: {"role": "parameter", "shape": list(shape), "seed": k} for k, (name, shape) in enumerate(shapes.items())
+    }
+    table = {
+        "title": "Wide",
+        "question": "Is each right?",
+        "forward": "l1 = relu(x @ w1 / 28 + b1)\nloss = mse(l1 @ w2 + b2, y)",
+        "gradients": ["w1", "b1", "w2", "b2"],
+        "tensors": tensors,
+    }
+    wide = Lesson.from_table(table, "wide", "wide")
+    values = wide.program.run(wide.values)
+    assert prove(wide, values).proven == 89_050
+    values["w1.g"] = values["w1.g"].copy()
+    values["w1.g"][300, 50] *= 1 + 1e-7
+    proof = prove(wide, values)
+    assert [one.name for one in proof.wrong] == ["w1[301,51]"] and proof.proven == 89_049
+
+
+RIGHT = [
+    ("loss = tanh(6 * x)", dict(x=0.0)),
+    ("loss = sigmoid(w * x)", dict(w=0.0, x=11.0)),
+    ("loss = x * abs(x)", dict(x=0.0)),
+    ("loss = x / (1 + abs(x))", dict(x=0.0)),
+    ("loss = log(x)", dict(x=1e-5)),
+    ("loss = sqrt(x)", dict(x=1e-8)),
+    ("loss = ((c + x) - c).sum()", dict(c=1e10, x=[1.0, 2.0])),
+    ("loss = -log(p)", dict(p=0.03)),
+    ("loss = 1 / p", dict(p=0.02)),
+    ("loss = gelu(x).sum()", dict(x=[-1.0, 0.0, 2.0])),
+    ("loss = x.max()", dict(x=[1.0, 3.0, 2.0])),
+    ("loss = (x ** 3).sum()", dict(x=[-1.5, 0.0, 2.0])),
+]
+
+
+@pytest.mark.parametrize(("forward", "numbers"), RIGHT)
+def test_right_gradients_are_proven_where_nudges_have_trouble(forward, numbers):
+    proof = prove(lesson(forward, **numbers))
+    assert proof.proven == proof.gradients > 0 and proof.ok
+
+
+@pytest.mark.parametrize(
+    ("forward", "numbers"),
+    [
+        ("loss = relu(x)", dict(x=0.0)),
+        ("loss = abs(x)", dict(x=0.0)),
+        ("loss = maximum(x, y)", dict(x=1.0, y=1.0)),
+        ("loss = x.max()", dict(x=[2.0, 2.0])),
+    ],
+)
+def test_a_kink_is_told_from_a_smooth_spot_by_its_two_slopes(forward, numbers):
+    proof = prove(lesson(forward, **numbers))
+    assert proof.ok and proof.kinks == proof.gradients and not proof.proven
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+@pytest.mark.parametrize("factor", [1 + 1e-7, -1.0, 0.5])
+def test_a_wrong_gradient_is_found_however_large_or_small_the_loss_is(scale, factor):
+    ops = f'[ops.twice]\nforward = "2 * a"\na = "{factor} * 2 * g"'
+    proof = prove(lesson("loss = s * (twice(x) * x).sum()", ops, s=scale, x=[1.0, -2.0, 0.5]))
+    assert {one.name for one in proof.wrong} == {"x[1]", "x[2]", "x[3]"} and proof.blamed == ("[ops.twice] a",)
+    assert prove(lesson("loss = s * (x * x).sum()", s=scale, x=[1.0, -2.0, 0.5])).proven == 4
+
+
+def test_the_report_has_the_proof_and_a_wrong_gradient_ends_with_status_1(tmp_path):
+    path = tmp_path / "wrong.toml"
+    forward, ops, numbers, _ = WRONG["a softmax without its sum"]
+    tensors = "".join(f'[tensors.{name}]\nrole = "parameter"\nvalues = {value}\n' for name, value in numbers.items())
+    path.write_text(f'title = "P"\nquestion = "Q"\nforward = """\n{forward}\n"""\n{ops}\n{tensors}', encoding="utf-8")
+    done = sheetgrad("build", path, "-o", tmp_path, cwd=tmp_path)
+    assert done.returncode == 1 and "4 of 4 gradients are wrong" in done.stdout
+    assert "the gradient of x[" in done.stdout and "wrong rules: [ops.softmax] a" in done.stdout
+    found = json.loads(sheetgrad("verify", tmp_path / "wrong.xlsx", "--json", cwd=tmp_path).stdout)
+    assert not found["ok"] and found["proof"]["wrong"] == ["x[1,1]", "x[1,2]", "x[2,1]", "x[2,2]"]
+    assert found["proof"]["gradients"] == 4 and found["proof"]["proven"] == 0
+
+
+def test_the_numbers_that_stand_in_the_workbook_are_those_proven(tmp_path):
+    report = build(lesson("loss = relu(x)", x=1.0), tmp_path / "one.xlsx")
+    assert report.proof.proven == 1 and np.isfinite(report.proof.max_rel_error)
