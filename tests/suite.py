@@ -1,5 +1,6 @@
 """A run of the tests: the seed of what it draws, and what it may not skip. These are hooks of pytest."""
 
+import gc
 import os
 import secrets
 
@@ -8,6 +9,7 @@ import pytest
 
 def pytest_configure(config):
     """One seed for all that a run draws. Workers inherit it from the process that starts them, with its environment."""
+    gc.set_threshold(200_000, 50, 100)  # a workbook is many objects that stay: to look for garbage among them takes 8 %
     if not os.environ.setdefault("SHEETGRAD_SEED", str(secrets.randbelow(1_000_000))).isdigit():
         raise pytest.UsageError(f"SHEETGRAD_SEED: found {os.environ['SHEETGRAD_SEED']!r}, expected a whole number")
 

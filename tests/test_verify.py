@@ -10,11 +10,10 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from conftest import LAYER, lesson_of, needs_libreoffice
+from conftest import LAYER, lesson_of
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.worksheet.formula import ArrayFormula
-from shelf import through_libreoffice
 
 from sheetgrad import EngineError, Lesson, WorkbookError, build, verify
 from sheetgrad.formulas.places import address
@@ -68,15 +67,6 @@ def test_a_workbook_saved_by_openpyxl_verifies_and_cached_misses_its_values(book
 
 def test_the_report_says_which_application_stored_the_values(book):
     assert verify(book, "cached").saved_by == "sheetgrad (Formualizer)"
-
-
-@needs_libreoffice
-def test_a_workbook_saved_by_libreoffice_verifies(built, tmp_path):
-    saved = through_libreoffice([built], tmp_path)["layer"]
-    for engine in ("formualizer", "cached"):
-        report = verify(saved, engine)
-        assert report.ok, report.mismatches[:3]
-        assert report.checked_cells == report.formula_cells
 
 
 def test_one_changed_formula_is_named_with_what_it_was(book, layer):
