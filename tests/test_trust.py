@@ -269,7 +269,7 @@ needs_validator = pytest.mark.skipif(
 )
 
 
-SOME = ("bias", "kinks", "training")  # between them every kind of sheet; the others in the long run
+SOME = ("bias", "nudge-x", "training")  # between them every kind of sheet; the others in the long run
 
 
 @needs_validator
