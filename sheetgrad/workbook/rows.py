@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from html import escape
 from itertools import repeat
-from xml.sax.saxutils import escape
 
 from sheetgrad.formulas.places import letter
 from sheetgrad.plan.blocks import Block, Label, Sheet
@@ -54,7 +54,7 @@ def _block_row(block: Block, row: int) -> list[str]:
         return [content(value) for value in values]
     if not any("&" in formula or "<" in formula or ">" in formula for formula in values):
         return [f"><f>{formula[1:]}</f></c>" for formula in values]
-    return [f"><f>{escape(formula[1:])}</f></c>" for formula in values]
+    return [f"><f>{escape(formula[1:], quote=False)}</f></c>" for formula in values]
 
 
 def content(value: object) -> str:
@@ -66,6 +66,6 @@ def content(value: object) -> str:
 
 def text(words: str) -> str:
     """What follows the style of a cell with a text."""
-    said = escape(UNSAID.sub("", words))
+    said = escape(UNSAID.sub("", words), quote=False)
     kept = ' xml:space="preserve"' if said != said.strip() else ""
     return f' t="inlineStr"><is><t{kept}>{said}</t></is></c>'

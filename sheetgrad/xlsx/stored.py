@@ -10,9 +10,9 @@ import re
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from html import escape
 from math import isfinite
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from openpyxl.utils.cell import column_index_from_string
 
@@ -88,7 +88,7 @@ def content(formula: bytes, value: Value) -> bytes:
 
 def said(text: str) -> bytes:
     """A text as it stands in XML."""
-    return escape(UNSAID.sub("", text)).encode("utf-8", "replace")
+    return escape(UNSAID.sub("", text), quote=False).encode("utf-8", "replace")
 
 
 def filled(pieces: Iterable[Cut | bytes], value_at: Callable[[int, int], Value]) -> Iterator[bytes]:
