@@ -88,5 +88,5 @@ def test_numbers_from_the_whole_list_verify_when_they_are_picked(workbook, tmp_p
 def test_the_last_number_verifies_in_libreoffice_when_it_is_picked(workbook, tmp_path, name):
     path = Path(shutil.copy(workbook(name), tmp_path))
     picks = dict.fromkeys(PICKS, list(lesson_named(name).numbers)[-1])
-    play(path, lesson_named(name), picks | {"nudge.step": 1e-4, "training.lr": 0.013}, 0.0625)
+    play(path, lesson_named(name), picks | SIZES | {"nudge.step": 1e-4}, 0.0625)
     assert_verifies(path, "libreoffice")
