@@ -13,7 +13,7 @@ plan        ``make_plan`` on a lesson that was read afresh
 write       ``write``, the plan as an .xlsx file
 evaluate    the engine reads the file and computes every formula in memory
 store       the values are put into the file
-verify      the finished file is read once, planned anew from the lesson that it carries, and every formula cell is
+verify      the finished file is read once, every gradient is proven, and every formula cell is
             compared, its text and the value that was stored
 
 ``verify`` of the command line evaluates the file instead of trusting what is stored: that is the last row.
@@ -149,11 +149,11 @@ def _run(lesson: Lesson, path: Path, seconds: dict[str, list[float]], facts: dic
     _, written = timed(write, plan, table, path)
     facts["formulas"] = {sheet.name: sheet.formula_count for sheet in plan.sheets}
     facts["columns"] = max(sheet.last_column for sheet in plan.sheets)
-    del plan
     (data, values), computed = timed(evaluated, path, AUTOMATIC[0])
     _, stored = timed(_store, path, data, values)
     del data, values
-    report, verified = timed(verify_stored, path, AUTOMATIC[0])
+    report, verified = timed(verify_stored, path, AUTOMATIC[0], lesson, plan)
+    del plan
     again, recalculated = timed(verify, path)
     for one in (report, again):
         if not one.ok or one.checked_cells != one.formula_cells:
@@ -330,7 +330,7 @@ def markdown(results: list[dict], commands: dict[str, float]) -> str:
         "",
         "- plan: from the lesson to every formula and what NumPy says it must show. write: the .xlsx file. evaluate: "
         "Formualizer reads it and computes it in memory. store: the values are put into the file. verify: the file is "
-        "read and planned anew from the lesson that it carries, every formula cell compared, text and value. "
+        "read, every formula cell compared, text and value, and every gradient proven. "
         "`sheetgrad verify` evaluates it once more.",
         "- plain openpyxl: the same cells with the same styles and column widths from ready lists, one `ws.cell` each, "
         f"and save. Aims at 100,000: plan + write {WRITE_AIM:g} times that or less, the whole build {BUILD_AIM:g}.",
