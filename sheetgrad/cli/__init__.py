@@ -18,7 +18,7 @@ from sheetgrad.cli.console import out
 def main() -> None:
     """The command ``sheetgrad``."""
     out.width = None if "COLUMNS" in os.environ or out.is_terminal else 120  # None: what the terminal says
-    gc.set_threshold(200_000, 20, 20)  # most objects of a build live to its end: to look for others is a tenth of the time
+    gc.set_threshold(200_000, 20, 20)  # most objects of a build live to its end; to look for others takes long
     signal.signal(signal.SIGTERM, _stop)  # so that what is half written is taken away
     app()
 
