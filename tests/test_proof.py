@@ -142,3 +142,8 @@ def test_the_report_has_the_proof_and_a_wrong_gradient_ends_with_status_1(tmp_pa
 def test_the_numbers_that_stand_in_the_workbook_are_those_proven(tmp_path):
     report = build(lesson("loss = relu(x)", x=1.0), tmp_path / "one.xlsx")
     assert report.proof.proven == 1 and np.isfinite(report.proof.max_rel_error)
+
+
+def test_where_numbers_run_away_nothing_is_claimed():
+    outside = lesson("loss = log(x).sum()", x=[1.0, 2.0]).with_values({"x": np.array([-1.0, 2.0])})
+    assert prove(outside).ok and not prove(outside).proven

@@ -1,8 +1,9 @@
 """The proof: every gradient against the exact slope of the loss, which the forward lines give on complex numbers.
 
-No rule of ``derivatives.toml`` is used. Along a direction v one forward pass gives Im f(x + ihv) / h, the sum over a whole
-tensor of slope times v; a few random directions prove a tensor, and where they do not agree it is halved until what is
-wrong stands alone. Comparisons fall by the step where numbers are equal, so that the slopes to both sides of a kink are exact.
+No rule of ``derivatives.toml`` is used. Along a direction v one forward pass gives Im f(x + ihv) / h, the sum over a
+whole tensor of slope times v; a few random directions prove a tensor, and where they do not agree it is halved until
+what is wrong stands alone. Comparisons fall by the step where numbers are equal, so that the slopes to both sides of a
+kink are exact (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions", 1998).
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Proof:
-    """What became of every gradient that a lesson asks for: so many in all, ``proven``, and at ``kinks``, where the slopes to
-    both sides differ and the gradient lies between. ``max_rel_error`` is the largest of those proven, as it was measured.
-    ``blamed`` names the lesson's own rules that are wrong.
+    """What became of every gradient that a lesson asks for.
+
+    So many in all, ``proven``, and at ``kinks``, where the slopes to both sides differ and the gradient lies between.
+    Where the numbers run away, a gradient is none of these. ``max_rel_error`` is the largest of those proven, as it was
+    measured. ``blamed`` names the lesson's own rules that are wrong.
     """
 
     gradients: int = 0
@@ -102,7 +105,7 @@ class _Tensor:
         self.scale = np.maximum(np.abs(self.gradient), np.maximum(rounding / RELATIVE, SMALLEST))
         self.generator = np.random.default_rng(len(self.gradient))
         self.wrong: list[Wrong] = []
-        self.kinks = 0
+        self.kinks = self.unknown = 0
         self.worst = 0.0
 
     def prove(self) -> Proof:
@@ -110,7 +113,8 @@ class _Tensor:
         if len(everything) == 1 or not self._agree(everything, DIRECTIONS):
             self._search(everything)
         count = len(everything)
-        return Proof(count, count - self.kinks - len(self.wrong), self.kinks, tuple(self.wrong), self.worst)
+        proven = count - self.kinks - self.unknown - len(self.wrong)
+        return Proof(count, proven, self.kinks, tuple(self.wrong), self.worst)
 
     def _search(self, some: np.ndarray) -> None:
         """Halves what does not agree until single numbers are left."""
@@ -138,12 +142,14 @@ class _Tensor:
         return True
 
     def _judge(self, k: int) -> None:
-        """One number alone: proven, at a kink, or wrong."""
+        """One number alone: proven, at a kink, wrong, or none of these where there is no number to compare."""
         one = np.array([k])
         unit = np.array([1.0 / self.scale[k]])
-        right = self._slope(one, unit) * self.scale[k]
-        left = -self._slope(one, -unit) * self.scale[k]
+        right, left = self._slope(one, unit) * self.scale[k], -self._slope(one, -unit) * self.scale[k]
         gradient = float(self.gradient[k])
+        if np.isnan(right) or np.isnan(left) or not np.isfinite(gradient):
+            self.unknown += 1  # the numbers run away: nothing is claimed
+            return
         room = RELATIVE * max(self.scale[k], min(abs(right), abs(left)))
         apart = right != left and not abs(right - left) <= room
         if not min(right, left) - room <= gradient <= max(right, left) + room:
@@ -178,8 +184,11 @@ def _weight(values: Mapping[str, np.ndarray]) -> float:
 
 
 def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """The lesson's own rules whose lines are wrong, such as ``[ops.cube] a``: each proven alone, where the lesson uses it,
-    on the numbers of its own arguments and for a result that counts with random weights."""
+    """The lesson's own rules whose lines are wrong, such as ``[ops.cube] a``.
+
+    Each is proven alone, where the lesson uses it, on the numbers of its own arguments and for a result that counts with
+    random weights.
+    """
     found: dict[str, None] = {}
     program = lesson.program
     for step in program.steps:
