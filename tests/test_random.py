@@ -31,6 +31,7 @@ from sheetgrad.lines.parse import parse_lines
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge
 from sheetgrad.tables.agreement import DISAGREE
+from sheetgrad.verifying.proof import prove as proven
 from sheetgrad.verifying.verify import difference
 
 REGRESSIONS = Path(__file__).parent / "regressions"
@@ -199,7 +200,9 @@ def plain(raw: object) -> Value:
 
 
 def prove_gradients(lesson: Lesson) -> None:
-    """Every gradient against autograd."""
+    """Every gradient against exact slopes, and against autograd."""
+    proof = proven(lesson)
+    assert proof.ok and proof.proven + proof.kinks == proof.gradients, proof
     found = lesson.program.run(lesson.values)
 
     def loss(value, leaf):
