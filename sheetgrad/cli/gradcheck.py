@@ -39,7 +39,8 @@ def gradcheck_workbook(
     [bold]… --loss "-SUMPRODUCT(Sheet1!Y1:Y3, LN(Sheet1!P1:P3))"[/]     for a sheet that shows no loss
     """
     with refusals():
-        from sheetgrad.gradchecking.check import GradcheckError, check, write_report
+        from sheetgrad.gradchecking.check import check, write_report
+        from sheetgrad.gradchecking.ranges import GradcheckError
 
         if len(given) != len(gradient):
             raise GradcheckError(

@@ -8,7 +8,6 @@ with the gradient cell as it stands. What may differ, and what is a kink, is dec
 from __future__ import annotations
 
 import math
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
-from openpyxl.utils.cell import get_column_letter, range_boundaries
+from openpyxl.utils.cell import get_column_letter
 
 from sheetgrad.engines import AUTOMATIC, Changes, EngineError, ErrorValue, Formula, Values, get_engine, save_as_xlsx
-from sheetgrad.errors import SheetgradError
 from sheetgrad.files import whole
+from sheetgrad.gradchecking.ranges import REFERENCE, GradcheckError, Range
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK
 from sheetgrad.workbook.reading import WorkbookError, open_workbook, read_workbook, readable
 from sheetgrad.workbook.style import VERDICTS
@@ -34,47 +33,7 @@ if TYPE_CHECKING:
 MOST_INPUTS = 5_000
 STEP = 1e-4
 SAME_FACTOR = 1e-5  # how nearly equal the ratios must be to be called one factor
-REFERENCE = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Z]{1,3})\$?(\d+)(?::\$?([A-Z]{1,3})\$?(\d+))?$", re.I)
 COLUMNS = ("pair", "input", "gradient_cell", "value", "gradient", "slope", "left", "right", "allowed", "verdict")
-
-
-class GradcheckError(SheetgradError, ValueError):
-    """A call that cannot be answered; the message says in one line what was found and expected."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """A rectangle of cells of a sheet."""
-
-    sheet: str
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @classmethod
-    def parse(cls, text: str, what: str) -> Range:
-        """``Sheet!B2:C4``; raises :class:`GradcheckError` naming ``what`` it was given for."""
-        match = REFERENCE.match(text.strip())
-        if not match:
-            raise GradcheckError(f"{what}: found {text!r}, expected a range with its sheet, such as Sheet1!B2:C4")
-        quoted, plain, left, top, right, bottom = match.groups()
-        sheet = quoted.replace("''", "'") if quoted else plain
-        corner = range_boundaries(f"{left}{top}:{right or left}{bottom or top}".upper())
-        return cls(sheet, min(corner[1], corner[3]), min(corner[0], corner[2]), max(corner[1::2]), max(corner[::2]))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.bottom - self.top + 1, self.right - self.left + 1
-
-    def cells(self) -> list[str]:
-        """The cells, row by row."""
-        columns = [get_column_letter(column) for column in range(self.left, self.right + 1)]
-        return [f"{column}{row}" for row in range(self.top, self.bottom + 1) for column in columns]
-
-    def __str__(self) -> str:
-        first, last = f"{get_column_letter(self.left)}{self.top}", f"{get_column_letter(self.right)}{self.bottom}"
-        return f"{self.sheet}!{first}" + ("" if first == last else f":{last}")
 
 
 @dataclass(frozen=True)
@@ -353,4 +312,4 @@ def counts(table: pd.DataFrame) -> Mapping[str, int]:
     return {word: int(found.get(sign, 0)) for word, sign in (("agree", AGREE), ("kink", KINK), ("disagree", DISAGREE))}
 
 
-__all__ = ["Gradcheck", "GradcheckError", "WorkbookError", "check", "gradcheck", "write_report"]
+__all__ = ["Gradcheck", "WorkbookError", "check", "gradcheck", "write_report"]
