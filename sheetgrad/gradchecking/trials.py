@@ -1,0 +1,88 @@
+"""A workbook held open by an engine and tried on sets of numbers: what its cells show, how its loss answers to nudges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from openpyxl.utils.cell import get_column_letter
+
+from sheetgrad.engines import Changes, Formula, Session, Values
+from sheetgrad.gradchecking.draws import GIVEN, Cell, Drawn
+from sheetgrad.gradchecking.judging import Nudged
+
+STEPS = (1.0, -1.0, 0.5, -0.5)  # of a nudge, in h: up, down, half of it up and down
+SCRATCH_WIDTH = 100  # columns of the free area that formulas are tried in
+
+
+@dataclass
+class Trials:
+    """``free`` is, for each sheet, the row and column of a cell far from what is there; ``step`` is the size of a nudge of
+    a number x in max(1, |x|)."""
+
+    session: Session
+    loss: Cell
+    step: float
+    free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def shown(self, sets: Sequence[Drawn], cells: Sequence[Cell]) -> np.ndarray:
+        """What cells show: a row a set, a column a cell, NaN for what is no number."""
+        found = self.session.values_after([_changes(one) for one in sets], _wanted(cells))
+        return np.array([[_number(values, cell) for cell in cells] for values in found]).reshape(len(sets), len(cells))
+
+    def nudged(self, one: Drawn, cells: Sequence[Cell]) -> Nudged:
+        """The loss at one set of numbers with each of ``cells`` nudged."""
+        value = np.array([one.numbers[cell] for cell in cells])
+        h = self.step * np.maximum(1.0, np.abs(value))
+        nudges = [
+            {sheet: {cell: x + size * by}}
+            for (sheet, cell), x, size in zip(cells, value, h, strict=True)
+            for by in STEPS
+        ]
+        before = self.session.change(_changes(one))
+        found = [_number(values, self.loss) for values in self._losses(nudges)]
+        self.session.restore(before)
+        up, down, up_half, down_half = np.array(found[1:]).reshape(-1, len(STEPS)).T
+        return Nudged(value, h, found[0], up, down, up_half, down_half)
+
+    def _losses(self, nudges: Sequence[Changes]) -> Sequence[Values]:
+        return list(self.session.values_after([{}, *nudges], _wanted([self.loss])))
+
+    def tried(self, sets: Sequence[Drawn], formulas: Sequence[tuple[str, str]]) -> np.ndarray:
+        """What formulas would show, each given with its sheet: a row a set, a column a formula.
+
+        All stand at once in free cells of their sheets, which are empty again afterwards.
+        """
+        places: list[Cell] = []
+        changes: dict[str, dict[str, Formula]] = {}
+        for sheet, formula in formulas:
+            row, column = self.free[sheet]
+            cells = changes.setdefault(sheet, {})
+            down, right = divmod(len(cells), SCRATCH_WIDTH)
+            places.append((sheet, f"{get_column_letter(column + right)}{row + down}"))
+            cells[places[-1][1]] = Formula(formula)
+        before = self.session.change(changes)
+        found = self.shown(sets, places)
+        self.session.restore(before)
+        return found
+
+
+def _changes(one: Drawn) -> Changes:
+    changes: dict[str, dict[str, float]] = {}
+    if one.kind != GIVEN:  # they stand there
+        for (sheet, cell), number in one.numbers.items():
+            changes.setdefault(sheet, {})[cell] = number
+    return changes
+
+
+def _wanted(cells: Sequence[Cell]) -> Mapping[str, list[str]]:
+    wanted: dict[str, list[str]] = {}
+    for sheet, cell in dict.fromkeys(cells):
+        wanted.setdefault(sheet, []).append(cell)
+    return wanted
+
+
+def _number(values: Values, cell: Cell) -> float:
+    value = values[cell[0]][cell[1]]
+    return value if isinstance(value, float) else float("nan")
