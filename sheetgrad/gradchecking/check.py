@@ -208,7 +208,7 @@ def _tried(trials: Trials, question: Question, sets: Sequence[Drawn]) -> list[Tr
     inputs = [cell for pair in question.pairs for cell in pair.inputs]
     gradients = [cell for pair in question.pairs for cell in pair.gradients]
     shown = trials.shown(sets, gradients)
-    nudged = [trials.nudged(one, inputs) for one in sets]
+    nudged = trials.nudged(sets, inputs)
     found, end = [], 0
     for pair in question.pairs:
         part = slice(end, end := end + len(pair.inputs))

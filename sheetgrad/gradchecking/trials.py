@@ -31,23 +31,21 @@ class Trials:
         found = self.session.values_after([_changes(one) for one in sets], _wanted(cells))
         return np.array([[_number(values, cell) for cell in cells] for values in found]).reshape(len(sets), len(cells))
 
-    def nudged(self, one: Drawn, cells: Sequence[Cell]) -> Nudged:
-        """The loss at one set of numbers with each of ``cells`` nudged."""
-        value = np.array([one.numbers[cell] for cell in cells])
-        h = self.step * np.maximum(1.0, np.abs(value))
-        nudges = [
-            {sheet: {cell: x + size * by}}
-            for (sheet, cell), x, size in zip(cells, value, h, strict=True)
-            for by in STEPS
+    def nudged(self, sets: Sequence[Drawn], cells: Sequence[Cell]) -> list[Nudged]:
+        """The loss at each set of numbers with each of ``cells`` nudged."""
+        values = np.array([[one.numbers[cell] for cell in cells] for one in sets])
+        sizes = self.step * np.maximum(1.0, np.abs(values))
+        starts = []
+        for one, value, h in zip(sets, values, sizes, strict=True):
+            each = zip(cells, value, h, strict=True)
+            nudges = [{sheet: {cell: x + size * by}} for (sheet, cell), x, size in each for by in STEPS]
+            starts.append((_changes(one), [{}, *nudges]))
+        found = self.session.values_from(starts, _wanted([self.loss]))
+        losses = np.array([_number(one, self.loss) for one in found]).reshape(len(sets), -1)
+        return [
+            Nudged(value, h, float(loss[0]), *loss[1:].reshape(-1, len(STEPS)).T)
+            for value, h, loss in zip(values, sizes, losses, strict=True)
         ]
-        before = self.session.change(_changes(one))
-        found = [_number(values, self.loss) for values in self._losses(nudges)]
-        self.session.restore(before)
-        up, down, up_half, down_half = np.array(found[1:]).reshape(-1, len(STEPS)).T
-        return Nudged(value, h, found[0], up, down, up_half, down_half)
-
-    def _losses(self, nudges: Sequence[Changes]) -> Sequence[Values]:
-        return list(self.session.values_after([{}, *nudges], _wanted([self.loss])))
 
     def tried(self, sets: Sequence[Drawn], formulas: Sequence[tuple[str, str]]) -> np.ndarray:
         """What formulas would show, each given with its sheet: a row a set, a column a formula.
