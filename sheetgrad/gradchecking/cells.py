@@ -1,0 +1,188 @@
+"""What stands where in somebody's workbook, and what is computed from what.
+
+Everything is bounded, whoever made the file: so many cells, so many steps, and no recursion along a chain of formulas.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from openpyxl.formula import Tokenizer
+from openpyxl.formula.tokenizer import Token, TokenizerError
+from openpyxl.utils.cell import get_column_letter, range_boundaries
+
+from sheetgrad.gradchecking.ranges import GradcheckError, Range
+from sheetgrad.xlsx.contents import Contents, SheetContents
+from sheetgrad.xlsx.grid import ErrorValue, cell_position
+
+MOST_CELLS = 200_000  # numbers and formulas of a workbook that is searched
+MOST_STEPS = 10_000_000  # cells looked at on the way from formulas to what they read
+LONGEST_FORMULA = 8_192  # characters, as in Excel
+LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
+
+Cell = tuple[str, int, int]  # sheet, row, column
+
+
+class Kind(Enum):
+    """What stands in a cell."""
+
+    NOTHING = "nothing"
+    TEXT = "a text"
+    NUMBER = "a number"
+    FORMULA = "a formula"
+    OTHER = "a date, a truth value or an error"
+
+
+@dataclass
+class Cells:
+    """The cells of a workbook by what they hold. ``merged`` has the last row and column of merged cells by their first;
+    ``names`` the ranges of defined names, in lower case."""
+
+    sheets: list[str] = field(default_factory=list)
+    texts: dict[Cell, str] = field(default_factory=dict)
+    numbers: set[Cell] = field(default_factory=set)
+    formulas: dict[Cell, str] = field(default_factory=dict)
+    others: set[Cell] = field(default_factory=set)
+    merged: dict[Cell, tuple[int, int]] = field(default_factory=dict)
+    names: dict[str, Range] = field(default_factory=dict)
+    steps: int = 0
+
+    @classmethod
+    def read(cls, contents: Contents) -> Cells:
+        """The cells of a workbook's file; :class:`GradcheckError` where there are too many to search."""
+        cells = cls(contents.sheets)
+        for name in contents.sheets:
+            cells._keep(name, contents.sheet(name))
+            for area in contents.merged(name):
+                left, top, right, bottom = range_boundaries(area)
+                cells.merged[name, top, left] = bottom, right
+        for name, text in contents.names.items():
+            for area in referenced(f"={text}", ""):
+                cells.names[name.lower()] = area
+        return cells
+
+    def _keep(self, name: str, sheet: SheetContents) -> None:
+        if len(sheet.formulas) + len(sheet.values) + len(self.numbers) + len(self.formulas) > 2 * MOST_CELLS:
+            raise GradcheckError(
+                f"--find: {name} brings the workbook above {MOST_CELLS:,} cells; "
+                "name the loss, the numbers and the gradients instead"
+            )
+        formulas = {(name, row, column): text for row, column, text in sheet.formulas.cells()}
+        formulas |= {(name, *cell_position(cell)): text for cell, text in sheet.filled.items()}
+        dates = {(name, *cell_position(cell)) for cell in sheet.dates}
+        for row, column, value in sheet.values.cells():
+            at = name, row, column
+            if isinstance(value, str) and not isinstance(value, ErrorValue):
+                if value.strip():
+                    self.texts[at] = value
+            elif at not in formulas:
+                number = isinstance(value, float) and at not in dates
+                (self.numbers if number else self.others).add(at)
+        self.formulas |= formulas
+
+    def kind(self, at: Cell) -> Kind:
+        """What stands in a cell; a formula that gives a text is a text."""
+        if at in self.texts:
+            return Kind.TEXT
+        if at in self.formulas:
+            return Kind.FORMULA
+        if at in self.numbers:
+            return Kind.NUMBER
+        return Kind.OTHER if at in self.others else Kind.NOTHING
+
+    def extent(self, at: Cell) -> tuple[int, int]:
+        """The last row and column of a cell, which may be merged with others."""
+        return self.merged.get(at, at[1:])
+
+    def step(self) -> None:
+        """Counts one step of a search; raises :class:`GradcheckError` after too many."""
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise GradcheckError(
+                "--find: the workbook's formulas are too much to follow; "
+                "name the loss, the numbers and the gradients instead"
+            )
+
+    # -- what is computed from what --
+
+    @cached_property
+    def _columns(self) -> dict[str, dict[int, list[int]]]:
+        """The rows in use by sheet and column, in order."""
+        found: dict[str, dict[int, list[int]]] = {}
+        for sheet, row, column in sorted([*self.formulas, *self.numbers]):
+            found.setdefault(sheet, {}).setdefault(column, []).append(row)
+        return found
+
+    def within(self, area: Range) -> Iterator[Cell]:
+        """The numbers and formulas of an area, however large it is."""
+        columns = self._columns.get(area.sheet, {})
+        wide = area.right - area.left >= len(columns)
+        for column in columns if wide else range(area.left, area.right + 1):
+            if not area.left <= column <= area.right:
+                continue
+            self.step()
+            rows = columns.get(column, [])
+            for k in range(bisect_left(rows, area.top), bisect_right(rows, area.bottom)):
+                self.step()
+                yield area.sheet, rows[k], column
+
+    def reads(self, at: Cell) -> list[Range]:
+        """The ranges that a cell's formula names; none for a number."""
+        return list(referenced(self.formulas[at], at[0], self.names)) if at in self.formulas else []
+
+    def ancestors(self, areas: Iterable[Range]) -> set[Cell]:
+        """The cells of some areas, and every cell that they are computed from."""
+        waiting, seen = list(areas), set()
+        reached: set[Cell] = set()
+        while waiting:
+            area = waiting.pop()
+            if area in seen:
+                continue
+            seen.add(area)
+            for at in self.within(area):
+                if at not in reached:
+                    reached.add(at)
+                    waiting += self.reads(at)
+        return reached
+
+
+def referenced(formula: str, own: str, names: dict[str, Range] | None = None) -> Iterator[Range]:
+    """The ranges that a formula on the sheet ``own`` names, defined ``names`` among them; whole columns and rows too.
+    What is none of these, such as a column of a table, is passed over."""
+    if len(formula) > LONGEST_FORMULA:
+        return
+    try:
+        tokens = Tokenizer(formula).items
+    except (TokenizerError, IndexError, ValueError):
+        return
+    for token in tokens:
+        if token.type == Token.OPERAND and token.subtype == Token.RANGE:
+            named = (names or {}).get(token.value.lower())
+            area = named or _range(token.value, own)
+            if area:
+                yield area
+
+
+def _range(text: str, own: str) -> Range | None:
+    sheet, _, cells = text.rpartition("!")
+    if sheet[:1] == "'":
+        sheet = sheet[1:-1].replace("''", "'")
+    try:
+        left, top, right, bottom = range_boundaries(cells.replace("$", "").rstrip("#").upper())
+    except (ValueError, TypeError):
+        return None
+    columns, rows = sorted((left or 1, right or LAST_COLUMN)), sorted((top or 1, bottom or LAST_ROW))
+    return Range(sheet or own, rows[0], columns[0], rows[1], columns[1])
+
+
+def named(area: Range) -> str:
+    """A range as a call and a formula name it: the sheet in quotes where it needs them."""
+    sheet, first = area.sheet, f"{get_column_letter(area.left)}{area.top}"
+    if not sheet.replace("_", "").isalnum():
+        sheet = "'" + sheet.replace("'", "''") + "'"
+    last = f":{get_column_letter(area.right)}{area.bottom}" if area.shape != (1, 1) else ""
+    return f"{sheet}!{first}{last}"
