@@ -80,7 +80,7 @@ def _show(found: Gradcheck) -> None:
         out.print(table)
     if len(odd) > MOST_SHOWN:
         out.print(f"  … and {len(odd) - MOST_SHOWN} more; --report and --json list all")
-    for line in [*_hidden(odd), *found.notes]:
+    for line in [*_hidden(odd), *found.notes, *_slips(found)]:
         out.print(f"  {line}", markup=False, soft_wrap=True)
     out.print(_counted(found), soft_wrap=True)
 
@@ -94,6 +94,13 @@ def _hidden(odd: list[CheckedCell]) -> list[str]:
     ]
     more = len(hidden) - MOST_SHOWN
     return [*lines, f"… and {more} more that show elsewhere only"] if more > 0 else lines
+
+
+def _slips(found: Gradcheck) -> list[str]:
+    """The slips that were recognised."""
+    lines = [slip.says for slip in found.slips]
+    more = len(lines) - MOST_SHOWN
+    return lines if more <= 0 else [*lines[:MOST_SHOWN], f"… and {more} more slips; --json lists all"]
 
 
 def _counted(found: Gradcheck) -> str:

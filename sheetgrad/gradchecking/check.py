@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sheetgrad.engines import AUTOMATIC, EngineError, ErrorValue, get_engine, save_as_xlsx
-from sheetgrad.gradchecking.draws import FAR, GIVEN, NEAR, Drawn, drawn
+from sheetgrad.gradchecking.draws import FAR, GIVEN, NEAR, Cell, Drawn, drawn
 from sheetgrad.gradchecking.judging import UNKNOWN, Judged, Nudged, judged, overall
+from sheetgrad.gradchecking.naming import MOST_WRONG, Slip, Wrong, named
 from sheetgrad.gradchecking.question import Pair, Question, asked
 from sheetgrad.gradchecking.trials import Trials
 from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK
@@ -61,13 +62,14 @@ class CheckedCell:
 
 @dataclass(frozen=True)
 class Gradcheck:
-    """What was found: a row a nudged cell, and sentences. ``sets`` are the numbers that the workbook was tried on."""
+    """What was found: a row a nudged cell, sentences, and the slips that were recognised. ``sets`` are the numbers that the workbook was tried on."""
 
     workbook: str
     engine: str
     loss: float
     cells: tuple[CheckedCell, ...]
     notes: tuple[str, ...]
+    slips: tuple[Slip, ...]
     sets: tuple[Drawn, ...]
 
     @property
@@ -103,6 +105,7 @@ class Gradcheck:
             "counts": dict(self.counts),
             "cells": cells,
             "notes": list(self.notes),
+            "slips": [asdict(slip) for slip in self.slips],
         }
 
 
@@ -176,7 +179,25 @@ def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
         cells += found
         notes += said
     notes += _aside(sets, all_tried)
-    return Gradcheck("", engine, all_tried[0].nudged[0].loss, tuple(cells), tuple(notes), tuple(sets))
+    slips, said = _named(trials, question, sets, cells)
+    return Gradcheck("", engine, all_tried[0].nudged[0].loss, tuple(cells), (*notes, *said), slips, tuple(sets))
+
+
+def _named(
+    trials: Trials, question: Question, sets: Sequence[Drawn], cells: Sequence[CheckedCell]
+) -> tuple[tuple[Slip, ...], list[str]]:
+    """The slips that are recognised, and what to say of the wrong gradients that were not looked into."""
+    wrong = [Wrong(_cell(cell.input), _cell(cell.gradient_cell)) for cell in cells if cell.verdict == DISAGREE]
+    right = [_cell(cell.gradient_cell) for cell in cells if cell.verdict == AGREE]
+    if not wrong:
+        return (), []
+    more = [f"slips were looked for in the first {MOST_WRONG} of {len(wrong)} wrong gradients"]
+    return tuple(named(trials, question, sets, wrong, right)), more if len(wrong) > MOST_WRONG else []
+
+
+def _cell(place: str) -> Cell:
+    sheet, _, cell = place.rpartition("!")
+    return sheet, cell
 
 
 def _complain(engine: str, session: Session, question: Question) -> None:

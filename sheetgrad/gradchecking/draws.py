@@ -29,14 +29,14 @@ class Drawn:
     numbers: Numbers
 
 
-def drawn(ranges: Sequence[Numbers], near: int, far: int) -> list[Drawn]:
+def drawn(ranges: Sequence[Numbers], near: int, far: int, seed: int = SEED) -> list[Drawn]:
     """The given numbers, then ``near`` sets near them and ``far`` sets far from them.
 
     ``ranges`` hold the numbers of each range of inputs; what is drawn for one keeps to its size. Near, a number keeps
     its sign, and a 0 moves within the size of its range, upwards only where nothing in the range is negative. Far, it
     is any number of up to ``REACHES`` times the largest of its range; in the first of every four sets it keeps its sign.
     """
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     sets = [Drawn(GIVEN, {cell: number for numbers in ranges for cell, number in numbers.items()})]
     for kind, count in ((NEAR, near), (FAR, far)):
         for k in range(count):

@@ -53,7 +53,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Question:
-    """``extra`` sets the formula of a loss that the workbook does not show; ``sheets`` is what stands in it."""
+    """``extra`` sets the formula of a loss that the workbook does not show; ``sheets`` is what stands in it,
+    ``names`` what it gives names to."""
 
     path: Path
     loss: Cell
@@ -61,6 +62,7 @@ class Question:
     pairs: tuple[Pair, ...]
     step: float
     sheets: Mapping[str, SheetContents]
+    names: Mapping[str, str]
 
     @cached_property
     def free(self) -> Mapping[str, tuple[int, int]]:
@@ -91,9 +93,9 @@ def asked(path: Path, loss: str, pairs: Sequence[tuple[str, str]], step: float) 
             known = ", ".join(contents.sheets)
             raise GradcheckError(f"{area}: there is no sheet {area.sheet!r}; expected one of {known}")
     with readable(path):
-        sheets = contents.all()
+        sheets, names = contents.all(), contents.names
     found = tuple(_pair(given, gradient, sheets) for given, gradient in ranges)
-    return Question(path, *_loss(loss, sheets, ranges[0][0].sheet), found, step, sheets)
+    return Question(path, *_loss(loss, sheets, ranges[0][0].sheet), found, step, sheets, names)
 
 
 def _fit(given: Range, gradient: Range) -> None:

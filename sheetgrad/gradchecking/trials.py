@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from openpyxl.utils.cell import get_column_letter
 
-from sheetgrad.engines import Changes, Formula, Session, Values
+from sheetgrad.engines import Change, Changes, Formula, Session, Values
 from sheetgrad.gradchecking.draws import GIVEN, Cell, Drawn
 from sheetgrad.gradchecking.judging import Nudged
 
@@ -53,24 +55,54 @@ class Trials:
         All stand at once in free cells of their sheets, which are empty again afterwards.
         """
         places: list[Cell] = []
-        changes: dict[str, dict[str, Formula]] = {}
+        changes: dict[Cell, Formula] = {}
+        used: Counter[str] = Counter()
         for sheet, formula in formulas:
             row, column = self.free[sheet]
-            cells = changes.setdefault(sheet, {})
-            down, right = divmod(len(cells), SCRATCH_WIDTH)
+            down, right = divmod(used[sheet], SCRATCH_WIDTH)
+            used[sheet] += 1
             places.append((sheet, f"{get_column_letter(column + right)}{row + down}"))
-            cells[places[-1][1]] = Formula(formula)
-        before = self.session.change(changes)
-        found = self.shown(sets, places)
-        self.session.restore(before)
-        return found
+            changes[places[-1]] = Formula(formula)
+        with self.changed(changes):
+            return self.shown(sets, places)
+
+    @contextmanager
+    def changed(self, cells: Mapping[Cell, Change]) -> Iterator[None]:
+        """Cells as they are meanwhile."""
+        before = self.session.change(_by_sheet(cells))
+        try:
+            yield
+        finally:
+            self.session.restore(before)
+
+    def with_cells(
+        self, sets: Sequence[Drawn], cells: Sequence[Cell], values: np.ndarray, seen: Sequence[Cell]
+    ) -> np.ndarray:
+        """What the cells ``seen`` show with one of ``cells`` at a time holding its value (a row a set): set, cell, seen."""
+        starts = [
+            (_changes(one), [_by_sheet({cell: value}) for cell, value in zip(cells, row, strict=True)])
+            for one, row in zip(sets, values.tolist(), strict=True)
+        ]
+        found = self.session.values_from(starts, _wanted(seen))
+        return np.array([[_number(one, cell) for cell in seen] for one in found]).reshape(*values.shape, len(seen))
+
+    def slopes_of_computed(self, sets: Sequence[Drawn], cells: Sequence[Cell]) -> np.ndarray:
+        """The slope of the loss with respect to cells that hold formulas: set, cell. The numbers that these show are
+        nudged as if they were typed."""
+        value = self.shown(sets, cells)
+        h = self.step * np.maximum(1.0, np.abs(value))
+        losses = [self.with_cells(sets, cells, value + by * h, [self.loss])[:, :, 0] for by in STEPS]
+        return Nudged(value, h, np.nan, *losses).slope
 
 
 def _changes(one: Drawn) -> Changes:
-    changes: dict[str, dict[str, float]] = {}
-    if one.kind != GIVEN:  # they stand there
-        for (sheet, cell), number in one.numbers.items():
-            changes.setdefault(sheet, {})[cell] = number
+    return {} if one.kind == GIVEN else _by_sheet(one.numbers)  # the given ones stand there
+
+
+def _by_sheet(cells: Mapping[Cell, Change]) -> Changes:
+    changes: dict[str, dict[str, Change]] = {}
+    for (sheet, cell), value in cells.items():
+        changes.setdefault(sheet, {})[cell] = value
     return changes
 
 
