@@ -290,7 +290,7 @@ MISTAKES = (
                     ["∂L/∂W"],
                     [None, "y1", "y2"],
                     *(
-                        ["x%d" % (i + 1), *(f"=2*SUMPRODUCT(${'BC'[i]}$2:${'BC'[i]}$4,{c}$7:{c}$9)/3" for c in "IJ")]
+                        [f"x{i + 1}", *(f"=2*SUMPRODUCT(${'BC'[i]}$2:${'BC'[i]}$4,{c}$7:{c}$9)/3" for c in "IJ")]
                         for i in (0, 1)
                     ),
                 ],

@@ -9,9 +9,9 @@ from functools import cached_property
 
 from openpyxl.utils.cell import get_column_letter
 
-from sheetgrad.gradchecking.cells import Cell, Cells, Kind
+from sheetgrad.gradchecking.cells import Cells, Kind
 from sheetgrad.gradchecking.labels import is_value
-from sheetgrad.gradchecking.ranges import Range
+from sheetgrad.gradchecking.ranges import Place, Range
 
 FARTHEST = 30  # columns between a gradient and the numbers that it stands beside
 VALUE = (Kind.NUMBER, Kind.FORMULA)
@@ -23,14 +23,14 @@ class Labelled:
 
     label: str
     range: Range
-    at: Cell | None = None
+    at: Place | None = None
 
 
 @dataclass(frozen=True)
 class _Spot:
     """Where a block begins that a text may name, and how far it may reach to the right and down."""
 
-    cell: Cell
+    cell: Place
     right: Callable[[int], bool]
     down: Callable[[int], bool]
 
@@ -41,12 +41,12 @@ class Blocks:
     def __init__(self, cells: Cells):
         self.cells = cells
 
-    def of(self, at: Cell, *kinds: Kind) -> list[Range]:
+    def of(self, at: Place, *kinds: Kind) -> list[Range]:
         """The rectangles of cells of these kinds that the text of a cell may name."""
         found = (self._grown(spot, kinds) for spot in self._spots(at))
         return list(dict.fromkeys(area for area in found if area))
 
-    def _spots(self, at: Cell) -> list[_Spot]:
+    def _spots(self, at: Place) -> list[_Spot]:
         """The first cells of what a text may name: at its right and below it, or else at the corner, or else one cell on."""
         sheet, top, left = at
         bottom, right = self.cells.extent(at)
@@ -119,7 +119,7 @@ class Blocks:
 
     # -- what a block belongs to --
 
-    def heading(self, at: Cell) -> str:
+    def heading(self, at: Place) -> str:
         """The text of the section that a cell stands in: the nearest above, not to the right of it, that names no cells
         itself."""
         sheet, row, column = at
@@ -140,13 +140,13 @@ class Blocks:
                 found.setdefault(sheet, []).append((row, column))
         return found
 
-    def partners(self, gradient: Range, at: Cell) -> list[list[Labelled]]:
+    def partners(self, gradient: Range, at: Place) -> list[list[Labelled]]:
         """The numbers that a block of gradients stands beside whose text is at ``at``, in its rows or else in its columns:
         each way to read the table a list, which has several runs where not every row has a number. Single columns (or
         rows) need a heading in line with that text."""
         return self._partners(gradient, at, False) or self._partners(gradient, at, True)
 
-    def _partners(self, gradient: Range, at: Cell, turned: bool) -> list[list[Labelled]]:
+    def _partners(self, gradient: Range, at: Place, turned: bool) -> list[list[Labelled]]:
         area, found = _turn(gradient) if turned else gradient, []
         for columns in self._beside(area, turned):
             runs = self._runs(area, columns, turned)
@@ -211,7 +211,7 @@ class Blocks:
 
     # -- sums over examples --
 
-    def totals(self, line: Range) -> list[Cell]:
+    def totals(self, line: Range) -> list[Place]:
         """The formulas that take a line of cells together, which may be its own last cell."""
         rows, columns = line.shape
         if rows * columns == 1:
@@ -220,7 +220,7 @@ class Blocks:
         short = replace(line, right=line.right - 1) if rows == 1 else replace(line, bottom=line.bottom - 1)
         return [at for at in self._sums(short) if at == last] or self._sums(line)
 
-    def _sums(self, area: Range) -> list[Cell]:
+    def _sums(self, area: Range) -> list[Place]:
         """The formulas that are computed from all cells of an area and from no others: its sum, its mean."""
         first = f"{get_column_letter(area.left)}{area.top}"
         size = (area.bottom - area.top + 1) * (area.right - area.left + 1)
@@ -248,13 +248,13 @@ def _turn(area: Range) -> Range:
     return Range(area.sheet, area.left, area.top, area.right, area.bottom)
 
 
-def cell_range(at: Cell) -> Range:
+def cell_range(at: Place) -> Range:
     """A cell as a range."""
     sheet, row, column = at
     return Range(sheet, row, column, row, column)
 
 
-def cells_of(area: Range) -> Iterator[Cell]:
+def cells_of(area: Range) -> Iterator[Place]:
     """The cells of a range."""
     for row in range(area.top, area.bottom + 1):
         for column in range(area.left, area.right + 1):

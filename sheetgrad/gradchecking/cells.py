@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from openpyxl.formula import Tokenizer
-from openpyxl.formula.tokenizer import Token, TokenizerError
-from openpyxl.utils.cell import get_column_letter, range_boundaries
+from openpyxl.formula.tokenizer import Token
+from openpyxl.utils.cell import get_column_letter, quote_sheetname, range_boundaries
 
-from sheetgrad.gradchecking.ranges import GradcheckError, Range
+from sheetgrad.gradchecking.ranges import GradcheckError, Place, Range, tokens
 from sheetgrad.xlsx.contents import Contents, SheetContents
 from sheetgrad.xlsx.grid import ErrorValue, cell_position
 
@@ -23,8 +22,6 @@ MOST_CELLS = 200_000  # numbers and formulas of a workbook that is searched
 MOST_STEPS = 10_000_000  # cells looked at on the way from formulas to what they read
 LONGEST_FORMULA = 8_192  # characters, as in Excel
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
-
-Cell = tuple[str, int, int]  # sheet, row, column
 
 
 class Kind(Enum):
@@ -40,14 +37,14 @@ class Kind(Enum):
 @dataclass
 class Cells:
     """The cells of a workbook by what they hold. ``merged`` has the last row and column of merged cells by their first;
-    ``names`` the ranges of defined names, in lower case."""
+    ``names`` the ranges of the names that the workbook gives, in lower case."""
 
     sheets: list[str] = field(default_factory=list)
-    texts: dict[Cell, str] = field(default_factory=dict)
-    numbers: set[Cell] = field(default_factory=set)
-    formulas: dict[Cell, str] = field(default_factory=dict)
-    others: set[Cell] = field(default_factory=set)
-    merged: dict[Cell, tuple[int, int]] = field(default_factory=dict)
+    texts: dict[Place, str] = field(default_factory=dict)
+    numbers: set[Place] = field(default_factory=set)
+    formulas: dict[Place, str] = field(default_factory=dict)
+    others: set[Place] = field(default_factory=set)
+    merged: dict[Place, tuple[int, int]] = field(default_factory=dict)
     names: dict[str, Range] = field(default_factory=dict)
     steps: int = 0
 
@@ -84,7 +81,7 @@ class Cells:
                 (self.numbers if number else self.others).add(at)
         self.formulas |= formulas
 
-    def kind(self, at: Cell) -> Kind:
+    def kind(self, at: Place) -> Kind:
         """What stands in a cell; a formula that gives a text is a text."""
         if at in self.texts:
             return Kind.TEXT
@@ -94,7 +91,7 @@ class Cells:
             return Kind.NUMBER
         return Kind.OTHER if at in self.others else Kind.NOTHING
 
-    def extent(self, at: Cell) -> tuple[int, int]:
+    def extent(self, at: Place) -> tuple[int, int]:
         """The last row and column of a cell, which may be merged with others."""
         return self.merged.get(at, at[1:])
 
@@ -117,7 +114,7 @@ class Cells:
             found.setdefault(sheet, {}).setdefault(column, []).append(row)
         return found
 
-    def within(self, area: Range) -> Iterator[Cell]:
+    def within(self, area: Range) -> Iterator[Place]:
         """The numbers and formulas of an area, however large it is."""
         columns = self._columns.get(area.sheet, {})
         wide = area.right - area.left >= len(columns)
@@ -130,14 +127,14 @@ class Cells:
                 self.step()
                 yield area.sheet, rows[k], column
 
-    def reads(self, at: Cell) -> list[Range]:
+    def reads(self, at: Place) -> list[Range]:
         """The ranges that a cell's formula names; none for a number."""
         return list(referenced(self.formulas[at], at[0], self.names)) if at in self.formulas else []
 
-    def ancestors(self, areas: Iterable[Range]) -> set[Cell]:
+    def ancestors(self, areas: Iterable[Range]) -> set[Place]:
         """The cells of some areas, and every cell that they are computed from."""
         waiting, seen = list(areas), set()
-        reached: set[Cell] = set()
+        reached: set[Place] = set()
         while waiting:
             area = waiting.pop()
             if area in seen:
@@ -151,15 +148,11 @@ class Cells:
 
 
 def referenced(formula: str, own: str, names: dict[str, Range] | None = None) -> Iterator[Range]:
-    """The ranges that a formula on the sheet ``own`` names, defined ``names`` among them; whole columns and rows too.
+    """The ranges that a formula on the sheet ``own`` names, ``names`` that the workbook gives among them; whole columns and rows too.
     What is none of these, such as a column of a table, is passed over."""
     if len(formula) > LONGEST_FORMULA:
         return
-    try:
-        tokens = Tokenizer(formula).items
-    except (TokenizerError, IndexError, ValueError):
-        return
-    for token in tokens:
+    for token in tokens(formula):
         if token.type == Token.OPERAND and token.subtype == Token.RANGE:
             named = (names or {}).get(token.value.lower())
             area = named or _range(token.value, own)
@@ -183,6 +176,6 @@ def named(area: Range) -> str:
     """A range as a call and a formula name it: the sheet in quotes where it needs them."""
     sheet, first = area.sheet, f"{get_column_letter(area.left)}{area.top}"
     if not sheet.replace("_", "").isalnum():
-        sheet = "'" + sheet.replace("'", "''") + "'"
+        sheet = quote_sheetname(sheet)
     last = f":{get_column_letter(area.right)}{area.bottom}" if area.shape != (1, 1) else ""
     return f"{sheet}!{first}{last}"

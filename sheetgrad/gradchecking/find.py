@@ -17,9 +17,9 @@ from pathlib import Path
 
 from sheetgrad.engines import save_as_xlsx
 from sheetgrad.gradchecking.blocks import Blocks, Labelled, cell_range, cells_of
-from sheetgrad.gradchecking.cells import Cell, Cells, Kind, named, referenced
+from sheetgrad.gradchecking.cells import Cells, Kind, named, referenced
 from sheetgrad.gradchecking.labels import Gradient, gradient_of, is_loss, is_value, names_of, shown
-from sheetgrad.gradchecking.ranges import REFERENCE, GradcheckError, Range
+from sheetgrad.gradchecking.ranges import REFERENCE, GradcheckError, Place, Range
 from sheetgrad.workbook.reading import read_workbook, readable
 from sheetgrad.xlsx.contents import Contents
 
@@ -90,7 +90,7 @@ class _Claim:
     formulas and numbers, for a gradient in which somebody typed a number."""
 
     label: str
-    at: Cell | None
+    at: Place | None
     says: Gradient
     formulas: tuple[Range, ...]
     mixed: tuple[Range, ...]
@@ -143,7 +143,7 @@ class _Search:
 
     def _proposals(self) -> Iterator[Pair]:
         """Every pair that the labels allow; where one says more than another of the same cells, only what it says."""
-        taken: set[Cell] = set()
+        taken: set[Place] = set()
         claims = list(self._claims())
         for way in (self._by_name, self._by_place):
             for claim in sorted(claims, key=lambda claim: claim.quiet):
@@ -173,7 +173,7 @@ class _Search:
                 elif own and says.sure and says.names and (typed := self.blocks.of(at, Kind.NUMBER)):
                     self.left_out[_told(Labelled(text, typed[0]))] = "typed numbers, not formulas"
 
-    def _by_section(self, at: Cell, text: str) -> Gradient | None:
+    def _by_section(self, at: Place, text: str) -> Gradient | None:
         """What the section or the sheet says in which a text stands that names a number."""
         if is_loss(text) or is_value(text) or not names_of(text):
             return None
@@ -205,14 +205,16 @@ class _Search:
         """Notes why no numbers bear a claim's name; of what may be no gradient at all nothing is said."""
         name = claim.says.names[0]
         if computed := self._computed(name):
-            self._leave(claim, f"{name} ({named(computed)}) is computed, not typed in")
+            self._leave(claim, f"{_told(computed)} is computed, not typed in")
         elif claim.says.sure:
             self._leave(claim, f"no numbers are labelled {name}")
 
-    def _computed(self, name: str) -> Range | None:
+    def _computed(self, name: str) -> Labelled | None:
         """A block of formulas that bears a name."""
-        areas = (area for at in self._texts.get(name, ()) for area in self.blocks.of(at, Kind.FORMULA))
-        return next(areas, None)
+        for at in self._texts.get(name, ()):
+            for area in self.blocks.of(at, Kind.FORMULA):
+                return Labelled(self.cells.texts[at], area, at)
+        return None
 
     def _leave(self, claim: _Claim, why: str) -> None:
         if not claim.quiet:
@@ -241,9 +243,9 @@ class _Search:
         return replace(area, left=run.left, right=run.right)
 
     @cached_property
-    def _texts(self) -> dict[str, list[Cell]]:
+    def _texts(self) -> dict[str, list[Place]]:
         """The texts by the names that they may mean."""
-        found: dict[str, list[Cell]] = {}
+        found: dict[str, list[Place]] = {}
         for at, text in self.cells.texts.items():
             for name in names_of(text):
                 found.setdefault(name, []).append(at)
@@ -315,7 +317,7 @@ class _Search:
                     return whole
         return None
 
-    def _total(self, line: Range) -> Cell | None:
+    def _total(self, line: Range) -> Place | None:
         """The one formula that adds up a line of gradients."""
         found = self.blocks.totals(line)
         return found[0] if len(found) == 1 else None
@@ -340,10 +342,10 @@ class _Search:
             if is_loss(text):
                 yield from ((text, area) for area in self.blocks.of(at, Kind.FORMULA))
 
-    def _losses(self, areas: Iterable[tuple[str, Range]]) -> dict[Cell, str]:
+    def _losses(self, areas: Iterable[tuple[str, Range]]) -> dict[Place, str]:
         """The formulas that may be the loss, with their labels: the first and the last of what is named so, and what takes
         it together."""
-        found: dict[Cell, str] = {}
+        found: dict[Place, str] = {}
         for label, area in areas:
             for at in self.blocks.totals(area):
                 found.setdefault(at, f"the total of {shown(label)}")
@@ -354,7 +356,7 @@ class _Search:
                 raise GradcheckError(f"--find: more than {MOST_LOSSES} cells may be the loss; name it with --loss")
         return found
 
-    def _last_loss(self, losses: dict[Cell, str], proposals: list[Pair]) -> tuple[Range, str] | None:
+    def _last_loss(self, losses: dict[Place, str], proposals: list[Pair]) -> tuple[Range, str] | None:
         """Of cells that may be the loss the one that most numbers flow into, and most of the others; None where no number
         does."""
         reached = {at: self.cells.ancestors([cell_range(at)]) for at in losses}
@@ -373,7 +375,7 @@ class _Search:
             raise GradcheckError(f"--find: {where} may each be the loss; name it with --loss")
         return cell_range(last[0]), losses[last[0]]
 
-    def _sound(self, pair: Pair, reached: set[Cell], label: str) -> bool:
+    def _sound(self, pair: Pair, reached: set[Place], label: str) -> bool:
         return self._of(pair, label) and not self._unsound(pair, reached, "")
 
     def _of(self, pair: Pair, label: str) -> bool:
@@ -388,7 +390,7 @@ class _Search:
 
     # -- which numbers, which gradients --
 
-    def _chosen(self, proposals: list[Pair], reached: set[Cell], label: str, loss: str) -> list[Pair]:
+    def _chosen(self, proposals: list[Pair], reached: set[Place], label: str, loss: str) -> list[Pair]:
         """One pair for every block of numbers: what the loss does not depend on, and what is in doubt, is left out."""
         told = f"{label} ({loss})" if label else loss
         sound: dict[Range, list[Pair]] = {}
@@ -412,7 +414,7 @@ class _Search:
     def _order(self, area: Range) -> tuple[int, int, int]:
         return self.cells.sheets.index(area.sheet), area.top, area.left
 
-    def _unsound(self, pair: Pair, reached: set[Cell], loss: str) -> str:
+    def _unsound(self, pair: Pair, reached: set[Place], loss: str) -> str:
         """Why the loss rules a pair out; empty where it does not."""
         if not all(at in reached for at in cells_of(pair.numbers.range)):
             return f"{loss} does not depend on {_told(pair.numbers)}"
@@ -439,7 +441,9 @@ class _Search:
         return self.blocks.heading(one.at) if one.at else ""
 
     def _one_gradient(self, some: list[Pair]) -> Pair | None:
-        """Of several blocks of gradients for the same numbers the one that is computed from the others."""
+        """Of several blocks of gradients for the same numbers the one that has a defined name, or that is computed from the
+        others."""
+        some = [pair for pair in some if pair.gradients.at is None] or some
         if len(some) == 1:
             return some[0]
         made_of = {pair.gradients.range: self.cells.ancestors([pair.gradients.range]) for pair in some}

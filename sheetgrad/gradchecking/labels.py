@@ -34,8 +34,8 @@ NAMED = tuple(
         rf"[d∂](?P<of>{LOSS_WORD}|{LOSS_LETTER})_?[d∂](?P<name>[^/ ]+)",  # dL_dw, dLdw
         rf"(?:the )?{WORD} (?:of (?:the )?(?P<of>{LOSS_WORD}|{LOSS_LETTER}) )?{TOWARDS} (?:the )?(?P<name>.+)",
         rf"∇_?(?P<name>[^ ]+) (?P<of>{LOSS_WORD}|{LOSS_LETTER})",  # ∇w L
-        rf"(?:{WORD}[ _.:]+|∇ ?|(?-i:grad(?=[A-Z])))(?P<name>[^ /]+)",  # grad w, gradW, ∇w
-        rf"(?P<name>.+?)[ ._]+{WORD}",  # w gradient, w.grad
+        rf"(?:{WORD}[ _.:]+|∇ ?|(?-i:grad(?=[A-Z])))(?P<name>[^ /()]+)",  # grad w, gradW, ∇w
+        rf"(?P<name>[^·÷*/:+]+?)[ ._]+{WORD}",  # w gradient, w.grad
         r"(?P<name>[^ ]+?)[._]g",  # w.g
     )
 )
@@ -150,7 +150,7 @@ def gradient_of(text: str) -> Gradient | None:
         if (summed := SUMMED.fullmatch(part)) and not GRADIENT.fullmatch(part):
             part = summed["rest"]
         if alone := GRADIENT.fullmatch(part):
-            return Gradient(plain(alone["of"] or ""))
+            return Gradient(plain(alone["of"] or ""), tuple(plain(name) for name in inside if SYMBOL.fullmatch(name)))
         for pattern in (*NAMED, SHORT):
             match = pattern.fullmatch(part)
             if match and names_of(match["name"]):

@@ -91,13 +91,6 @@ class Contents:
         with self._archive() as archive:
             return [found.decode() for found in MERGED.findall(archive.read(self._parts[name]))]
 
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """What the workbook's defined names stand for, as a formula without its ``=``."""
-        with self._archive() as archive:
-            root = etree.fromstring(archive.read("xl/workbook.xml"))
-        return {name.get("name", ""): name.text or "" for name in root.iterfind("{*}definedNames/{*}definedName")}
-
     def _read(self, part: bytes, cells: int | None = None) -> SheetContents | None:
         """What stands in a part; None where not so many cells were found in it."""
         reader = _Reader(self._texts, self._date_styles)
