@@ -7,12 +7,12 @@ tests/test_mistakes.py runs every one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import Workbook
-from openpyxl.utils.cell import coordinate_to_tuple
+from openpyxl.utils.cell import coordinate_to_tuple, get_column_letter
 
 Rows = list[list[object]]
 SCHOOL = dict(
@@ -23,7 +23,8 @@ SCHOOL = dict(
 @dataclass(frozen=True)
 class Mistake:
     """A slip: ``sheets`` are the right workbook (by sheet, by first cell, rows of contents; None leaves a cell empty),
-    ``slips`` the wrong formulas by cell, as ``Sheet!B9``; ``named`` words of gradcheck that name it."""
+    ``slips`` the wrong formulas by cell, as ``Sheet!B9``; ``named`` words of gradcheck that name it, ``pairs`` how many blocks of numbers have gradients. What ``passes`` is
+    right cell by cell, and gradcheck says what else there is to say."""
 
     name: str
     title: str
@@ -34,40 +35,49 @@ class Mistake:
     named: str = ""
     pairs: int = 1
     merged: tuple[str, ...] = ()
+    passes: bool = False
 
     def contents(self) -> dict[str, object]:
         """What belongs in every cell, by ``Sheet!B9``."""
-        found = {}
-        for sheet, blocks in self.sheets.items():
-            for first, rows in blocks.items():
-                row, column = coordinate_to_tuple(first)
-                for i, line in enumerate(rows):
-                    for j, content in enumerate(line):
-                        if content is not None:
-                            found[f"{sheet}!{_cell(row + i, column + j)}"] = content
-        return found
+        return contents_of(self.sheets)
 
     def write(self, path: Path, mended: bool = False) -> Path:
         """The workbook with its slip, or ``mended``."""
         right = self.contents()
         assert set(self.slips) <= set(right), "a slip stands where nothing belongs"
-        book = Workbook()
-        book.remove(book.active)
-        for sheet in self.sheets:
-            book.create_sheet(sheet)
-        for place, content in (right if mended else right | dict(self.slips)).items():
-            sheet, _, cell = place.rpartition("!")
-            book[sheet][cell] = content
-        for place in self.merged:
-            sheet, _, area = place.rpartition("!")
-            book[sheet].merge_cells(area)
-        book.save(path)
-        return path
+        return write(path, list(self.sheets), right if mended else right | dict(self.slips), self.merged)
+
+
+def contents_of(sheets: Mapping[str, Mapping[str, Rows]]) -> dict[str, object]:
+    """Blocks of rows by sheet and first cell, as contents by ``Sheet!B9``; None leaves a cell as it is."""
+    found = {}
+    for sheet, blocks in sheets.items():
+        for first, rows in blocks.items():
+            row, column = coordinate_to_tuple(first)
+            for i, line in enumerate(rows):
+                for j, content in enumerate(line):
+                    if content is not None:
+                        found[f"{sheet}!{_cell(row + i, column + j)}"] = content
+    return found
+
+
+def write(path: Path, sheets: list[str], contents: Mapping[str, object], merged: Iterable[str] = ()) -> Path:
+    """A workbook with these contents, by ``Sheet!B9``."""
+    book = Workbook()
+    book.remove(book.active)
+    for sheet in sheets:
+        book.create_sheet(sheet)
+    for place, content in contents.items():
+        sheet, _, cell = place.rpartition("!")
+        book[sheet][cell] = content
+    for place in merged:
+        sheet, _, area = place.rpartition("!")
+        book[sheet].merge_cells(area)
+    book.save(path)
+    return path
 
 
 def _cell(row: int, column: int) -> str:
-    from openpyxl.utils.cell import get_column_letter
-
     return f"{get_column_letter(column)}{row}"
 
 
@@ -386,6 +396,28 @@ MISTAKES = (
         {"Gradients!B6": "=B1*Forward!B9+C1*Forward!B10", "Gradients!C6": "=B1*Forward!C9+C1*Forward!C10"},
         "",
         2,
+    ),
+    Mistake(
+        "turned",
+        "A square gradient that stands turned",
+        "a linear layer of 2×2 weights, two examples",
+        "Every number is right, at the place of another: the gradient was written as outputs by inputs where the weights are "
+        "inputs by outputs. An update that takes the two blocks cell by cell moves the wrong weights, and the loss falls more "
+        "slowly or not at all.",
+        {
+            "Layer": {
+                "A1": [["X"], [1, 2], [3, -1]],
+                "D1": [["W"], [0.5, -1], [1, 0.25]],
+                "G1": [["T"], [1, 0], [0, 1]],
+                "A5": [["Y"], *([f"=$A{i}*{c}$2+$B{i}*{c}$3" for c in "DE"] for i in (2, 3))],
+                "D5": [["grad Y"], *([f"=2*({y}{i + 4}-{t}{i})" for y, t in ("AG", "BH")] for i in (2, 3))],
+                "G5": [["grad W"], *([f"={x}2*{d}6+{x}3*{d}7" for d in "DE"] for x in "AB")],
+                "A9": [["Loss", "=SUMXMY2(A6:B7,G2:H3)"]],
+            }
+        },
+        {"Layer!H6": "=B2*D6+B3*D7", "Layer!G7": "=A2*E6+A3*E7"},
+        "stands turned",
+        passes=True,
     ),
     Mistake(
         "one-example",

@@ -37,6 +37,12 @@ class Pair:
     of: str = ""
     quiet: bool = False
 
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """For people: the label and the cells of the numbers, then of the gradients."""
+        labelled = self.numbers, self.gradients
+        return tuple(text for one in labelled for text in (shown(one.label), named(one.range)))
+
 
 @dataclass(frozen=True)
 class Found:
@@ -52,6 +58,13 @@ class Found:
     def ranges(self) -> list[tuple[str, str]]:
         """The pairs of ranges, as :func:`~sheetgrad.gradchecking.check.check` takes them."""
         return [(named(pair.numbers.range), named(pair.gradients.range)) for pair in self.pairs]
+
+    def as_dict(self) -> dict:
+        """As JSON can hold it."""
+        pairs = [
+            dict(zip(("label", "input", "gradient_label", "gradient"), pair.row, strict=True)) for pair in self.pairs
+        ]
+        return {"loss": self.loss, "loss_label": self.loss_label, "pairs": pairs, "left_out": list(self.left_out)}
 
     def command(self, book: Path) -> str:
         """The call that checks the same without looking for it."""
@@ -81,7 +94,7 @@ def find(path: str | Path, loss: str | None = None, pairs: Sequence[tuple[str, s
 
 def _given(pair: tuple[str, str]) -> Pair:
     numbers, gradients = Range.parse(pair[0], "--input"), Range.parse(pair[1], "--gradient")
-    return Pair(Labelled("--input", numbers), Labelled("--gradient", gradients))
+    return Pair(Labelled("", numbers), Labelled("", gradients))
 
 
 @dataclass(frozen=True)
@@ -116,8 +129,12 @@ class _Search:
         proposals = given or list(self._proposals())
         if not proposals:
             raise GradcheckError(self._nothing())
-        cell, label = self._loss(proposals) if loss is None else (None, "")
-        areas = [cell] if cell else self._areas_of(loss)
+        if loss is None:
+            cell, label = self._loss(proposals)
+            areas = [cell]
+        else:
+            areas = self._areas_of(loss)
+            label = self._label_of(areas) if REFERENCE.match(loss.strip()) else ""
         reached = self.cells.ancestors(areas)
         pairs = given or self._chosen(proposals, reached, label, loss or named(cell))
         if not pairs:
@@ -303,12 +320,12 @@ class _Search:
 
     def _summed(self, numbers: Range, area: Range) -> Range | None:
         """The sums of a block that has a row (or column) of gradients for each example."""
-        for lines in (
-            [replace(area, left=k, right=k) for k in range(area.left, area.right + 1)],
-            [replace(area, top=k, bottom=k) for k in range(area.top, area.bottom + 1)],
-        ):
-            if len(lines) not in (numbers.shape[0] * numbers.shape[1],):
+        count = numbers.shape[0] * numbers.shape[1]
+        for along, (first, last) in enumerate(((area.left, area.right), (area.top, area.bottom))):
+            if last - first + 1 != count:
                 continue
+            edges = ("top", "bottom") if along else ("left", "right")
+            lines = [replace(area, **dict.fromkeys(edges, k)) for k in range(first, last + 1)]
             totals = [self._total(line) for line in lines]
             if None not in totals:
                 first, last = totals[0], totals[-1]
@@ -352,13 +369,19 @@ class _Search:
             for at in (area.sheet, area.top, area.left), (area.sheet, area.bottom, area.right):
                 if at in self.cells.formulas:
                     found.setdefault(at, shown(label))
-            if len(found) > MOST_LOSSES:
-                raise GradcheckError(f"--find: more than {MOST_LOSSES} cells may be the loss; name it with --loss")
         return found
+
+    def _label_of(self, areas: list[Range]) -> str:
+        """The label of a loss that the call gives, where it has one of a loss."""
+        losses = self._losses([*self.cells.names.items(), *self._labelled_losses()])
+        self.loss_names = {name for label in losses.values() for name in names_of(label)}
+        return losses.get((areas[0].sheet, areas[0].top, areas[0].left), "")
 
     def _last_loss(self, losses: dict[Place, str], proposals: list[Pair]) -> tuple[Range, str] | None:
         """Of cells that may be the loss the one that most numbers flow into, and most of the others; None where no number
         does."""
+        if len(losses) > MOST_LOSSES:
+            raise GradcheckError(f"--find: more than {MOST_LOSSES} cells may be the loss; name it with --loss")
         reached = {at: self.cells.ancestors([cell_range(at)]) for at in losses}
         self.loss_names = {name for label in losses.values() for name in names_of(label)}
         counts = {
@@ -409,6 +432,8 @@ class _Search:
             if one:
                 by_numbers.setdefault(one.numbers.range, []).append(one)
         chosen = [pair for some in by_numbers.values() if (pair := self._one_gradient(some))]
+        plainly = {at for pair in chosen if not pair.quiet for at in cells_of(pair.numbers.range)}
+        chosen = [pair for pair in chosen if not pair.quiet or plainly.isdisjoint(cells_of(pair.numbers.range))]
         return sorted(chosen, key=lambda pair: self._order(pair.numbers.range))
 
     def _order(self, area: Range) -> tuple[int, int, int]:
@@ -457,7 +482,7 @@ class _Search:
 
 
 def _told(one: Labelled) -> str:
-    return f"{shown(one.label)} ({named(one.range)})"
+    return f"{shown(one.label)} ({named(one.range)})" if one.label else named(one.range)
 
 
 def _inside(part: Range, area: Range) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LONGEST = 120  # characters of a text that is taken for a label
 SHOWN = 40  # characters of a label in a sentence
@@ -130,7 +130,7 @@ def names_of(text: str) -> tuple[str, ...]:
     """The plain names that a label may mean, the whole first: ``Weights W1 (2×2)`` is ``w1`` too."""
     whole = tidy(text)
     outside, inside = BRACKETS.sub(" ", whole), " ".join(BRACKETS.findall(whole))
-    words = [word for word in re.split(r"[ :,]+", outside) if word.lower() not in FILLING]
+    words = [word for word in re.split(r"[ :,]+", outside) if word and word.lower() not in FILLING]
     rest = re.sub(r"[._ ]+values?$|^(initial|old|current|start) ", "", outside, flags=re.I)
     found = [whole, outside, rest, inside if SYMBOL.fullmatch(inside) else ""]
     found += words if len(words) == 1 and SYMBOL.fullmatch(words[0]) else []
@@ -145,17 +145,29 @@ def is_loss(text: str) -> bool:
 def gradient_of(text: str) -> Gradient | None:
     """What a label says of a gradient; None where it does not speak of one."""
     whole = tidy(text)
-    outside, inside = BRACKETS.sub(" ", whole).strip(), BRACKETS.findall(whole)
-    for part in dict.fromkeys((whole, outside, *inside)):
-        if (summed := SUMMED.fullmatch(part)) and not GRADIENT.fullmatch(part):
-            part = summed["rest"]
-        if alone := GRADIENT.fullmatch(part):
-            return Gradient(plain(alone["of"] or ""), tuple(plain(name) for name in inside if SYMBOL.fullmatch(name)))
-        for pattern in (*NAMED, SHORT):
-            match = pattern.fullmatch(part)
-            if match and names_of(match["name"]):
-                of = plain(match.groupdict().get("of") or "")
-                return Gradient(of, names_of(match["name"]), pattern is not SHORT)
+    inside = BRACKETS.findall(whole)
+    found = [
+        said for part in dict.fromkeys((whole, BRACKETS.sub(" ", whole).strip(), *inside)) if (said := _said(part))
+    ]
+    if not found:
+        return None
+    names = tuple(dict.fromkeys(name for said in found for name in said.names))
+    if not names:
+        names = tuple(plain(name) for name in inside if SYMBOL.fullmatch(name))
+    return replace(found[0], names=names, sure=any(said.sure for said in found))
+
+
+def _said(part: str) -> Gradient | None:
+    """What a part of a label says, without brackets or with them."""
+    if (summed := SUMMED.fullmatch(part)) and not GRADIENT.fullmatch(part):
+        part = summed["rest"]
+    if alone := GRADIENT.fullmatch(part):
+        return Gradient(plain(alone["of"] or ""))
+    for pattern in (*NAMED, SHORT):
+        match = pattern.fullmatch(part)
+        if match and names_of(match["name"]):
+            of = plain(match.groupdict().get("of") or "")
+            return Gradient(of, names_of(match["name"]), pattern is not SHORT)
     return None
 
 
