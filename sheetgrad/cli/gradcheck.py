@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sheetgrad.gradchecking.check import CheckedCell, Gradcheck
 
 STEP = 1e-4
+MOST_PLACES = 3  # of slips that show elsewhere only
 
 
 @app.command("gradcheck")
@@ -90,10 +91,14 @@ def _hidden(odd: list[CheckedCell]) -> list[str]:
     hidden = [cell for cell in odd if cell.shows]
     lines = [
         f"{cell.gradient_cell}: at the given numbers the slip is too small to see; it shows at {cell.shows}"
-        for cell in hidden[:MOST_SHOWN]
+        for cell in hidden[:MOST_PLACES]
     ]
-    more = len(hidden) - MOST_SHOWN
-    return [*lines, f"… and {more} more that show elsewhere only"] if more > 0 else lines
+    more = len(hidden) - MOST_PLACES
+    return (
+        [*lines, f"… and {more} more that pass at the given numbers; --json tells where they show"]
+        if more > 0
+        else lines
+    )
 
 
 def _slips(found: Gradcheck) -> list[str]:

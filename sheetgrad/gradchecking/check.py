@@ -20,7 +20,7 @@ import numpy as np
 from sheetgrad.engines import AUTOMATIC, EngineError, ErrorValue, get_engine, save_as_xlsx
 from sheetgrad.gradchecking.draws import FAR, GIVEN, NEAR, Cell, Drawn, drawn
 from sheetgrad.gradchecking.judging import UNKNOWN, Judged, Nudged, judged, overall
-from sheetgrad.gradchecking.naming import MOST_WRONG, Slip, Wrong, named
+from sheetgrad.gradchecking.naming import MOST_WRONG, Gradient, Slip, named
 from sheetgrad.gradchecking.question import Pair, Question, asked
 from sheetgrad.gradchecking.trials import Trials
 from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK
@@ -187,8 +187,10 @@ def _named(
     trials: Trials, question: Question, sets: Sequence[Drawn], cells: Sequence[CheckedCell]
 ) -> tuple[tuple[Slip, ...], list[str]]:
     """The slips that are recognised, and what to say of the wrong gradients that were not looked into."""
-    wrong = [Wrong(_cell(cell.input), _cell(cell.gradient_cell)) for cell in cells if cell.verdict == DISAGREE]
-    right = [_cell(cell.gradient_cell) for cell in cells if cell.verdict == AGREE]
+    wrong, right = (
+        [Gradient(_cell(cell.input), _cell(cell.gradient_cell)) for cell in cells if cell.verdict == sign]
+        for sign in (DISAGREE, AGREE)
+    )
     if not wrong:
         return (), []
     more = [f"slips were looked for in the first {MOST_WRONG} of {len(wrong)} wrong gradients"]
