@@ -117,8 +117,7 @@ def _counted(found: Gradcheck) -> str:
     parts += [f"of {counts['cannot_tell']:,} nothing can be told"] if counts["cannot_tell"] else []
     if not counts["agree"] and not counts["disagree"]:
         parts.append("so that nothing is shown: try other numbers, or another --step")
-    tried = len(found.sets) - 1
     return (
-        f"{sign} {', '.join(parts)}; at the given numbers and at {tried} random sets; "
+        f"{sign} {', '.join(parts)}; at the given numbers and at {found.random_sets} random sets; "
         f"loss {found.loss:.8g}, recalculated by {found.engine}"
     )
