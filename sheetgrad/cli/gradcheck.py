@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sheetgrad.gradchecking.find import Found
 
 STEP = 1e-4
+MOST_PLACES = 3  # of slips that show elsewhere only
 
 
 @app.command("gradcheck")
@@ -136,10 +137,14 @@ def _hidden(odd: list[CheckedCell]) -> list[str]:
     hidden = [cell for cell in odd if cell.shows]
     lines = [
         f"{cell.gradient_cell}: at the given numbers the slip is too small to see; it shows at {cell.shows}"
-        for cell in hidden[:MOST_SHOWN]
+        for cell in hidden[:MOST_PLACES]
     ]
-    more = len(hidden) - MOST_SHOWN
-    return [*lines, f"… and {more} more that show elsewhere only"] if more > 0 else lines
+    more = len(hidden) - MOST_PLACES
+    return (
+        [*lines, f"… and {more} more that pass at the given numbers; --json tells where they show"]
+        if more > 0
+        else lines
+    )
 
 
 def _slips(found: Gradcheck) -> list[str]:
@@ -158,8 +163,7 @@ def _counted(found: Gradcheck) -> str:
     parts += [f"of {counts['cannot_tell']:,} nothing can be told"] if counts["cannot_tell"] else []
     if not counts["agree"] and not counts["disagree"]:
         parts.append("so that nothing is shown: try other numbers, or another --step")
-    tried = len(found.sets) - 1
     return (
-        f"{sign} {', '.join(parts)}; at the given numbers and at {tried} random sets; "
+        f"{sign} {', '.join(parts)}; at the given numbers and at {found.random_sets} random sets; "
         f"loss {found.loss:.8g}, recalculated by {found.engine}"
     )

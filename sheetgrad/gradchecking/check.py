@@ -20,8 +20,9 @@ import numpy as np
 from sheetgrad.engines import AUTOMATIC, EngineError, ErrorValue, get_engine, save_as_xlsx
 from sheetgrad.gradchecking.draws import FAR, GIVEN, NEAR, Cell, Drawn, drawn
 from sheetgrad.gradchecking.judging import UNKNOWN, Judged, Nudged, judged, overall
-from sheetgrad.gradchecking.naming import MOST_WRONG, Slip, Wrong, named
+from sheetgrad.gradchecking.naming import MOST_WRONG, Gradient, Slip, named
 from sheetgrad.gradchecking.question import Pair, Question, asked
+from sheetgrad.gradchecking.showing import alone, in_words, most_wrong
 from sheetgrad.gradchecking.trials import Trials
 from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK
 from sheetgrad.workbook.reading import WorkbookError
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 STEP = 1e-4
 SETS = 6  # of numbers besides the given ones
 FEWEST_SETS = 2  # where there are many inputs
+SIDES = ("gradient", "slope", "left", "right", "allowed")
 MOST_NUDGES = 3_500  # inputs times sets, above which there are fewer sets
-MOST_NAMED = 4  # inputs whose numbers are told in a sentence
-KIND = {NEAR: "near the given ones", FAR: "far from the given ones"}
+MOST_ALONE = 8  # gradients for which a single number is looked for that shows the slip
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class CheckedCell:
     """An input, its gradient and the slope that was found: at the given numbers, or where the two first disagree.
 
     ``verdict`` is ✓, ✗, kink or ? (cannot tell); ``shows`` is empty, or the numbers at which a gradient that passes at the
-    given ones is wrong.
+    given ones is wrong, and ``set`` which of the sets of numbers that is.
     """
 
     pair: str
@@ -58,6 +59,7 @@ class CheckedCell:
     allowed: float
     verdict: str
     shows: str = ""
+    set: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class Gradcheck:
         return counts["agree"] > 0 and counts["disagree"] == counts["cannot_tell"] == 0
 
     @property
+    def random_sets(self) -> int:
+        return sum(one.kind in (NEAR, FAR) for one in self.sets)
+
+    @property
     def table(self) -> pd.DataFrame:
         """The cells, one a row, as :class:`CheckedCell` names them."""
         import pandas as pd  # slow to import, and other commands do without
@@ -105,6 +111,7 @@ class Gradcheck:
             "counts": dict(self.counts),
             "cells": cells,
             "notes": list(self.notes),
+            "sets": [one.as_dict(self.sets[0]) for one in self.sets],
             "slips": [asdict(slip) for slip in self.slips],
         }
 
@@ -179,16 +186,34 @@ def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
         cells += found
         notes += said
     notes += _aside(sets, all_tried)
+    cells, more = _alone(trials, cells, sets)
     slips, said = _named(trials, question, sets, cells)
-    return Gradcheck("", engine, all_tried[0].nudged[0].loss, tuple(cells), (*notes, *said), slips, tuple(sets))
+    loss = all_tried[0].nudged[0].loss
+    return Gradcheck("", engine, loss, tuple(cells), (*notes, *said), slips, (*sets, *more))
+
+
+def _alone(trials: Trials, cells: list[CheckedCell], sets: list[Drawn]) -> tuple[list[CheckedCell], list[Drawn]]:
+    """The first slips that show elsewhere only, shown by a single other number where one is enough."""
+    cells, more = list(cells), []
+    for k in [k for k, cell in enumerate(cells) if cell.set][:MOST_ALONE]:
+        given, gradient = _cell(cells[k].input), _cell(cells[k].gradient_cell)
+        if found := alone(trials, sets, cells[k].set, given, gradient):
+            one, at = found
+            numbers = {name: float(getattr(at, name)[0]) for name in SIDES} | {"value": one.numbers[given]}
+            shows = in_words(one, sets[0], given)
+            cells[k] = replace(cells[k], **numbers, shows=shows, set=len(sets) + len(more))
+            more.append(one)
+    return cells, more
 
 
 def _named(
     trials: Trials, question: Question, sets: Sequence[Drawn], cells: Sequence[CheckedCell]
 ) -> tuple[tuple[Slip, ...], list[str]]:
     """The slips that are recognised, and what to say of the wrong gradients that were not looked into."""
-    wrong = [Wrong(_cell(cell.input), _cell(cell.gradient_cell)) for cell in cells if cell.verdict == DISAGREE]
-    right = [_cell(cell.gradient_cell) for cell in cells if cell.verdict == AGREE]
+    wrong, right = (
+        [Gradient(_cell(cell.input), _cell(cell.gradient_cell)) for cell in cells if cell.verdict == sign]
+        for sign in (DISAGREE, AGREE)
+    )
     if not wrong:
         return (), []
     more = [f"slips were looked for in the first {MOST_WRONG} of {len(wrong)} wrong gradients"]
@@ -248,28 +273,12 @@ def _compared(tried: Tried) -> tuple[list[CheckedCell], list[str]]:
     verdicts = overall(signs)
     rows = []
     for k, cell in enumerate(pair.inputs):
-        at = _where(found, k) if verdicts[k] == DISAGREE else 0
-        shows = _numbers(tried.sets[at], cell) if at else ""
-        numbers = [tried.nudged[at].value[k], tried.shown[at][order[k]]]
-        numbers += [getattr(found[at], name)[k] for name in ("slope", "left", "right", "allowed")]
+        at = most_wrong(found, k) if verdicts[k] == DISAGREE else 0
+        shows = in_words(tried.sets[at], tried.sets[0], cell) if at else ""
+        numbers = [tried.nudged[at].value[k], *(getattr(found[at], name)[k] for name in SIDES)]
         places = "!".join(cell), "!".join(pair.gradients[order[k]])
-        rows.append(CheckedCell(str(pair), *places, *map(float, numbers), str(verdicts[k]), shows))
+        rows.append(CheckedCell(str(pair), *places, *map(float, numbers), str(verdicts[k]), shows, at))
     return rows, notes
-
-
-def _where(found: Sequence[Judged], k: int) -> int:
-    """The set of numbers at which an input's gradient is seen to be wrong: the given ones, or where it is most wrong."""
-    if found[0].sign[k] == DISAGREE:
-        return 0
-    return max(range(len(found)), key=lambda at: (found[at].sign[k] == DISAGREE, found[at].error[k]))
-
-
-def _numbers(one: Drawn, first: tuple[str, str]) -> str:
-    """A set of numbers in words, those of the cell that was nudged first."""
-    cells = [first, *(cell for cell in one.numbers if cell != first)]
-    said = ", ".join(f"{sheet}!{cell} = {one.numbers[sheet, cell]:g}" for sheet, cell in cells[:MOST_NAMED])
-    more = len(cells) - MOST_NAMED
-    return said + (f" and {more} more {'inputs' if more > 1 else 'input'} {KIND[one.kind]}" if more > 0 else "")
 
 
 def _typed(pair: Pair) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-GIVEN, NEAR, FAR = "given", "near", "far"
+GIVEN, NEAR, FAR, ALONE = "given", "near", "far", "alone"  # alone: the given ones but for one
 SEED = 12
 NEARBY = 0.3  # a number near x is at most this part of x away
 REACHES = (2.0, 1.0, 2.0, 4.0)  # of the far sets in turn, in the largest number of the range; the first keeps signs
@@ -23,10 +23,15 @@ Numbers = Mapping[Cell, float]
 
 @dataclass(frozen=True)
 class Drawn:
-    """One set: the number of every input cell, and whether it is as given, near or far."""
+    """One set: the number of every input cell, and which kind of set it is."""
 
     kind: str
     numbers: Numbers
+
+    def as_dict(self, given: Drawn) -> dict:
+        """The kind, and the numbers that are not the given ones."""
+        numbers = {"!".join(cell): x for cell, x in self.numbers.items() if x != given.numbers[cell]}
+        return {"kind": self.kind, "numbers": numbers}
 
 
 def drawn(ranges: Sequence[Numbers], near: int, far: int, seed: int = SEED) -> list[Drawn]:

@@ -67,7 +67,7 @@ def judged(nudged: Nudged, gradient: np.ndarray) -> Judged:
         right, left, slope, half = (up - loss) / h, (loss - down) / h, (up - down) / 2 / h, (up_half - down_half) / h
         carried = np.maximum(abs(loss), abs(nudged.value * gradient))
         noise = 64 * 2.22e-16 * carried / h
-        known = abs(slope - half) + noise
+        known = 1.5 * abs(slope - half) + noise
         off, size = abs(slope - gradient), np.maximum(abs(slope), abs(gradient))
         corner = abs(up_half + down_half - 2 * loss) / (h / 2) > 0.75 * abs(right - left)
         corner &= abs(right - left) > 10 * noise

@@ -8,7 +8,7 @@ from; what mends most gradients at once is taken first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,18 +19,20 @@ from sheetgrad.gradchecking.mends import Mend, mends
 from sheetgrad.gradchecking.question import Question
 from sheetgrad.gradchecking.ranges import Place
 from sheetgrad.gradchecking.reading import Reading
-from sheetgrad.gradchecking.saying import said, scaled
-from sheetgrad.gradchecking.trials import Trials
+from sheetgrad.gradchecking.saying import listed, said, scaled
+from sheetgrad.gradchecking.trials import Trials, by_sheet
 from sheetgrad.tables.agreement import AGREE, DISAGREE
 from sheetgrad.xlsx.grid import cell_position, letter
 
-MORE_SETS = 12  # far ones, besides those of the check
-FIRST_SETS = 3  # at which all mends are tried; those that are left, at all
+MORE_SETS = 4  # far ones of each kind, besides those of the check
+ROUNDS = 3
+FIRST_SETS = 3  # that mends are tried on one by one; those that are left, on all
+MOST_WITNESSES = 12  # right gradients that tell whether a set of numbers makes sense
 LEAST = 4  # sets at which a mended gradient must be seen to be right
 MOST_WRONG = 24  # gradients that are looked into
 MOST_SUSPECTS = 40  # formulas behind them
 MOST_FORWARD = 80  # formulas between inputs and loss whose slope is measured
-MOST_FORMULAS = 24_000  # mends that are tried in all
+MOST_FORMULAS = 12_000  # mends that are tried in all
 CLOSE = 1e-5  # relative: how nearly a mend must show what it should, before the gradients themselves are judged
 
 
@@ -46,15 +48,15 @@ class Slip:
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """A gradient that disagrees: the input whose it is, and its own cell."""
+class Gradient:
+    """A gradient cell, and the input whose it is."""
 
     input: Cell
-    gradient: Cell
+    cell: Cell
 
     @property
     def place(self) -> Place:
-        return _place(self.gradient)
+        return _place(self.cell)
 
 
 @dataclass(frozen=True)
@@ -66,27 +68,66 @@ class _Site:
 
 
 def named(
-    trials: Trials, question: Question, sets: Sequence[Drawn], wrong: Sequence[Wrong], right: Sequence[Cell]
+    trials: Trials, question: Question, sets: Sequence[Drawn], wrong: Sequence[Gradient], right: Sequence[Gradient]
 ) -> list[Slip]:
-    """The slips behind the first ``MOST_WRONG`` of the wrong gradients, as far as they are recognised."""
+    """The slips behind the first ``MOST_WRONG`` of the wrong gradients, as far as they are recognised.
+
+    ``sets`` are those of the check, ``right`` the gradients that are right at all of them.
+    """
+    naming = _Naming(trials, question, sets, wrong[:MOST_WRONG], right)
+    return naming.slips()
+
+
+def _more_sets(reading: Reading, question: Question) -> Iterator[list[Drawn]]:
+    """Far sets: of the inputs alone; then with all typed numbers that are not whole, which the loss depends on; then with
+    all that are whole too. A factor that happens to be a number on the sheet is told apart so."""
     ranges = [pair.numbers for pair in question.pairs]
-    return _Naming(trials, question, [*sets, *drawn(ranges, 0, MORE_SETS, SEED + 1)[1:]], wrong[:MOST_WRONG]).slips(
-        right
-    )
+    given = {cell for numbers in ranges for cell in numbers}
+    typed = reading.before([_place(question.loss)]) - reading.formulas.keys()
+    others = {_cell(place): question.sheets[place[0]].values.at(*place[1:]) for place in sorted(typed)}
+    alone = [{cell: float(x)} for cell, x in others.items() if cell not in given]
+    broken = [numbers for numbers in alone if not float(*numbers.values()).is_integer()]
+    for k, more in enumerate(([], broken, alone)):
+        yield drawn([*ranges, *more], 0, MORE_SETS, SEED + 1 + k)[1:]
 
 
 class _Naming:
-    def __init__(self, trials: Trials, question: Question, sets: Sequence[Drawn], wrong: Sequence[Wrong]):
-        self.trials, self.question, self.wrong = trials, question, list(wrong)
+    def __init__(
+        self,
+        trials: Trials,
+        question: Question,
+        sets: Sequence[Drawn],
+        wrong: Sequence[Gradient],
+        right: Sequence[Gradient],
+    ):
+        self.trials, self.question, self.wrong, self.right = trials, question, list(wrong), list(right)
         self.reading = Reading(question)
-        nudged = trials.nudged(sets, [one.input for one in wrong])
-        good = [k for k, one in enumerate(nudged) if np.isfinite(one.slope).all()]
-        self.sets, self.nudged = [sets[k] for k in good], [nudged[k] for k in good]
+        more = [one for part in self._more() for one in part]
+        found = trials.nudged([*sets, *more], [one.input for one in wrong])
+        both = [
+            (one, nudged) for one, nudged in zip([*sets, *more], found, strict=True) if np.isfinite(nudged.slope).all()
+        ]
+        self.sets, self.nudged = [one for one, _ in both], [nudged for _, nudged in both]
         self.slopes = np.array([one.slope for one in self.nudged])
         self.shown = self._gradients()
 
+    def _more(self) -> Iterator[list[Drawn]]:
+        """More sets, without those at which the right gradients are no longer right: a label may have been no number to
+        change. Where no gradient is right, whole numbers stay as they are."""
+        witnesses = self.right[:MOST_WITNESSES]
+        *parts, whole = _more_sets(self.reading, self.question)
+        yield from parts if not witnesses else []
+        for part in [*parts, whole] if witnesses else []:
+            shown = self.trials.shown(part, [one.cell for one in witnesses])
+            nudged = self.trials.nudged(part, [one.input for one in witnesses])
+            yield [
+                one
+                for one, at, row in zip(part, nudged, shown, strict=True)
+                if not (judged(at, row).sign == DISAGREE).any()
+            ]
+
     def _gradients(self) -> np.ndarray:
-        return self.trials.shown(self.sets, [one.gradient for one in self.wrong])
+        return self.trials.shown(self.sets, [one.cell for one in self.wrong])
 
     def _mended(self, values: np.ndarray) -> np.ndarray:
         """Which of the wrong gradients would be right with these values (a row a set), wherever they are tried."""
@@ -94,12 +135,22 @@ class _Naming:
         finite = np.isfinite(values).all(axis=0)
         return finite & ~(signs == DISAGREE).any(axis=0) & ((signs == AGREE).sum(axis=0) >= LEAST)
 
-    def slips(self, right: Sequence[Cell]) -> list[Slip]:
+    def slips(self) -> list[Slip]:
+        """Round after round, since behind a slip that is mended another one may show."""
         found, left = self._scaled()
         left = [k for k in left if self.wrong[k].place in self.reading.formulas]
-        if left:
-            sites = [*self._suspects(left, right), *self._surfaces(left)]
-            found += self._greedy(self._tried(sites), left)
+        for _ in range(ROUNDS):
+            if not left:
+                break
+            mended = self._greedy(self._tried([*self._suspects(left), *self._surfaces(left)]), left)
+            found += [slip for group in mended for slip in self._slip(group)]
+            left = [k for k in left if not any(k in group.mended for group in mended)]
+            behind = [group for group in mended if group.behind]
+            if not behind:
+                break
+            for group in behind:
+                self.trials.session.change(by_sheet(group.formulas))
+            self.shown = self._gradients()
         return found
 
     def _scaled(self) -> tuple[list[Slip], list[int]]:
@@ -120,20 +171,24 @@ class _Naming:
 
     def _scaled_slip(self, key: str, group: Sequence[int]) -> Slip:
         words, _, factor = key.partition("|")
-        cells = tuple("!".join(self.wrong[k].gradient) for k in group)
+        cells = tuple("!".join(self.wrong[k].cell) for k in group)
         body = self.reading.formulas.get(self.wrong[group[0]].place, "").lstrip("=")
-        return Slip(cells, cells, f"{_listed(cells)}: {words}", f"={factor}*({body})" if body else "")
+        return Slip(cells, cells, f"{listed(cells)}: {words}", f"={factor}*({body})" if body else "")
 
     # -- where the slip may stand -------------------------------------------------------------------------------------
 
     def _surfaces(self, left: Sequence[int]) -> list[_Site]:
         return [_Site(self.wrong[k].place, self.slopes[:, [k]]) for k in left]
 
-    def _suspects(self, left: Sequence[int], right: Sequence[Cell]) -> list[_Site]:
+    def _suspects(self, left: Sequence[int]) -> list[_Site]:
         """Formulas that only wrong gradients are computed from, with what they would have to show: whatever would make
         these right, or the slope of a number between inputs and loss."""
+        if not self.trials.session.quick:
+            return []
         reading, wrong = self.reading, [self.wrong[k].place for k in left]
-        cleared = reading.before([_place(self.question.loss)]) | reading.before(map(_place, right)) | set(wrong)
+        cleared = (
+            reading.before([_place(self.question.loss)]) | reading.before(one.place for one in self.right) | set(wrong)
+        )
         places = sorted(place for place in reading.before(wrong) - cleared if self._alone(place))[:MOST_SUSPECTS]
         if not places:
             return []
@@ -151,7 +206,7 @@ class _Naming:
         cells = [_cell(place) for place in places]
         now = self.trials.shown(self.sets, cells)
         other = 2 * now + 1
-        moved = self.trials.with_cells(self.sets, cells, other, [self.wrong[k].gradient for k in left])
+        moved = self.trials.with_cells(self.sets, cells, other, [self.wrong[k].cell for k in left])
         rate = (moved - self.shown[:, None, left]) / (other - now)[:, :, None]  # set, cell, gradient
         lacking = (self.slopes - self.shown)[:, None, left]
         with np.errstate(all="ignore"):
@@ -169,7 +224,7 @@ class _Naming:
 
     # -- what would mend it -------------------------------------------------------------------------------------------
 
-    def _tried(self, sites: Sequence[_Site]) -> Iterator[tuple[Place, Mend]]:
+    def _tried(self, sites: Sequence[_Site]) -> list[tuple[Place, Mend]]:
         """Every mend after which a formula shows what it has to at all sets."""
         reading = self.reading
         loss, inputs = (
@@ -181,15 +236,25 @@ class _Naming:
         around = (forward | reading.before(one.place for one in self.wrong)) - {one.place for one in self.wrong}
         most = MOST_FORMULAS // max(1, len(sites))
         options = [(site, mend) for site in sites for mend in mends(site.place, reading, path, around, most)]
-        first = self._matching(options, slice(0, None, max(1, len(self.sets) // FIRST_SETS)))
-        return [(site.place, mend) for site, mend in self._matching(first, slice(None))]
+        for k in self._telling():
+            options = self._matching(options, slice(k, k + 1))
+        return [(site.place, mend) for site, mend in self._matching(options, slice(None))]
+
+    def _telling(self) -> list[int]:
+        """The few sets at which most gradients are seen to be wrong: what does not mend these is soon left out."""
+        with np.errstate(all="ignore"):
+            off = (np.abs(self.shown - self.slopes) > CLOSE * np.abs(self.slopes)) & (self.slopes != 0)
+        return np.argsort(-off.sum(axis=1), kind="stable")[:FIRST_SETS].tolist()
 
     def _matching(self, options: Sequence[tuple[_Site, Mend]], which: slice) -> list[tuple[_Site, Mend]]:
-        texts = [(site.place[0], self._scalar(site.place, mend.formula)) for site, mend in options]
-        values = self.trials.tried(self.sets[which], texts)
+        values = self._values([(site.place, mend) for site, mend in options], which)
         return [
             option for option, found in zip(options, values.T, strict=True) if _close(found, option[0].targets[which])
         ]
+
+    def _values(self, options: Sequence[tuple[Place, Mend]], which: slice) -> np.ndarray:
+        texts = [(place[0], self._scalar(place, mend.formula)) for place, mend in options]
+        return self.trials.tried(self.sets[which], texts)
 
     def _scalar(self, place: Place, formula: str) -> str:
         """Of an array formula the number for one cell."""
@@ -200,51 +265,65 @@ class _Naming:
 
     # -- which mends to name ------------------------------------------------------------------------------------------
 
-    def _greedy(self, options: Sequence[tuple[Place, Mend]], left: Sequence[int]) -> list[Slip]:
+    def _greedy(self, options: Sequence[tuple[Place, Mend]], left: Sequence[int]) -> list[_Group]:
         """The mends that make all wrong gradients right that can be: always those next that make most of them right."""
         surface = {self.wrong[k].place: k for k in left}
         groups: dict[tuple, dict[Place, Mend]] = {}
         for place, mend in options:
             key = (place,) if place in surface else (self.reading.pattern(place), mend.kind)
             groups.setdefault(key, {}).setdefault(place, mend)
-        mended = {key: self._with(group, surface) for key, group in groups.items()}
-        slips, open_ = [], set(left)
-        while mended and (best := max(mended, key=lambda key: len(mended[key] & open_))) and mended[best] & open_:
-            slips += self._slips(groups[best], sorted(mended[best] & open_))
-            open_ -= mended.pop(best)
-        return slips
+        tried = [self._group(group, surface) for group in groups.values()]
+        chosen, open_ = [], set(left)
+        while tried and (best := max(tried, key=lambda group: len(group.mended & open_))).mended & open_:
+            chosen.append(replace(best, mended=best.mended & open_))
+            open_ -= best.mended
+            tried.remove(best)
+        return chosen
 
-    def _with(self, group: Mapping[Place, Mend], surface: Mapping[Place, int]) -> set[int]:
-        """Which wrong gradients are right once these cells are mended."""
-        texts = {_cell(place): Formula(mend.formula) for place, mend in group.items()}
-        inside = {place for place in group if place in surface}
-        if inside:
+    def _group(self, mends_: Mapping[Place, Mend], surface: Mapping[Place, int]) -> _Group:
+        """Mends that belong together, with the wrong gradients that they make right."""
+        inside = [place for place in mends_ if place in surface]
+        if inside:  # a gradient's own formula, alone
             values = self.shown.copy()
-            formulas = [(place[0], self._scalar(place, group[place].formula)) for place in inside]
-            values[:, [surface[place] for place in inside]] = self.trials.tried(self.sets, formulas)
-        else:
-            with self.trials.changed(texts):
-                values = self._gradients()
-        return set(np.flatnonzero(self._mended(values)))
+            values[:, surface[inside[0]]] = self._values([(inside[0], mends_[inside[0]])], slice(None))[:, 0]
+            mended = {surface[inside[0]]} & set(np.flatnonzero(self._mended(values)))
+            return _Group(mends_, frozenset(mended), behind=False)
+        with self.trials.changed(_Group(mends_, frozenset(), behind=True).formulas):
+            values = self._gradients()
+        return _Group(mends_, frozenset(set(np.flatnonzero(self._mended(values))) & set(surface.values())), behind=True)
 
-    def _slips(self, group: Mapping[Place, Mend], mended: Sequence[int]) -> list[Slip]:
-        gradients = tuple("!".join(self.wrong[k].gradient) for k in mended)
-        slips = []
-        for place, mend in group.items():
-            own = "!".join(_cell(place))
-            behind = gradients if place not in {_place(self.wrong[k].gradient) for k in mended} else (own,)
-            slips.append(Slip((own,), behind, said(own, mend, self.reading), mend.formula))
-        return slips
+    def _slip(self, group: _Group) -> Iterator[Slip]:
+        """One slip: what is said of the first cell, and which others have the same."""
+        cells = tuple("!".join(_cell(place)) for place in group.mends)
+        gradients = tuple("!".join(self.wrong[k].cell) for k in sorted(group.mended))
+        mend = next(iter(group.mends.values()))
+        same = f"; the same in {listed(cells[1:])}" if len(cells) > 1 else ""
+        yield Slip(cells, gradients, said(cells[0], mend, self.reading) + same, mend.formula)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Mends of one kind in formulas of one pattern, which of the wrong gradients are right with them, and whether they
+    stand behind the gradients, not in their own formulas."""
+
+    mends: Mapping[Place, Mend]
+    mended: frozenset[int]
+    behind: bool
+
+    @property
+    def formulas(self) -> Mapping[Cell, Formula]:
+        return {_cell(place): Formula(mend.formula) for place, mend in self.mends.items()}
 
 
 def _close(values: np.ndarray, targets: np.ndarray) -> bool:
-    """Whether the values are those of a column of targets; zeros alone say nothing."""
+    """Whether the values are those of a column of targets; zeros alone say nothing, but of a
+    single set."""
     if not np.isfinite(values).all():
         return False
     size = np.abs(targets).max(axis=0, initial=0.0)
     with np.errstate(invalid="ignore"):
         off = np.abs(values[:, None] - targets) <= CLOSE * np.maximum(np.abs(targets), 1e-3 * size)
-    return bool((off.all(axis=0) & (size > 0)).any())
+    return bool((off.all(axis=0) & ((size > 0) | (len(values) == 1))).any())
 
 
 def _place(cell: Cell) -> Place:
@@ -253,7 +332,3 @@ def _place(cell: Cell) -> Place:
 
 def _cell(place: Place) -> Cell:
     return place[0], f"{letter(place[2])}{place[1]}"
-
-
-def _listed(cells: Sequence[str], most: int = 4) -> str:
-    return ", ".join(cells[:most]) + (f" and {len(cells) - most} more" if len(cells) > most else "")

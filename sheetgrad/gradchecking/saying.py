@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sheetgrad.gradchecking.mends import MASK, NEGATED, RENAMED, SIGMOID, TANH, Mend
 from sheetgrad.gradchecking.ranges import Place, Range
 from sheetgrad.gradchecking.reading import Reading
@@ -9,6 +11,7 @@ from sheetgrad.gradchecking.reading import Reading
 MOST_FACTOR = 1000  # numbers that a mean may be over
 NEAR = 1e-4  # relative: how near to a whole number a factor is that was measured
 LONGEST_LABEL = 24
+MOST_LISTED = 3
 
 
 def scaled(factor: float) -> tuple[float, str]:
@@ -46,6 +49,12 @@ def said(own: str, mend: Mend, reading: Reading) -> str:
         case _ if mend.kind == TANH:
             return f"{at} lacks the slope of the activation {right}: 1 − {mend.right}²"
     return f"{at} is not multiplied by {right}"
+
+
+def listed(cells: Sequence[str]) -> str:
+    """The first cells by name, and how many more."""
+    more = len(cells) - MOST_LISTED
+    return ", ".join(cells) if more <= 1 else f"{', '.join(cells[:MOST_LISTED])} and {more} more"
 
 
 def called(area: Range, reading: Reading) -> str:

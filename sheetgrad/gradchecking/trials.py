@@ -69,7 +69,7 @@ class Trials:
     @contextmanager
     def changed(self, cells: Mapping[Cell, Change]) -> Iterator[None]:
         """Cells as they are meanwhile."""
-        before = self.session.change(_by_sheet(cells))
+        before = self.session.change(by_sheet(cells))
         try:
             yield
         finally:
@@ -80,7 +80,7 @@ class Trials:
     ) -> np.ndarray:
         """What the cells ``seen`` show with one of ``cells`` at a time holding its value (a row a set): set, cell, seen."""
         starts = [
-            (_changes(one), [_by_sheet({cell: value}) for cell, value in zip(cells, row, strict=True)])
+            (_changes(one), [by_sheet({cell: value}) for cell, value in zip(cells, row, strict=True)])
             for one, row in zip(sets, values.tolist(), strict=True)
         ]
         found = self.session.values_from(starts, _wanted(seen))
@@ -96,10 +96,10 @@ class Trials:
 
 
 def _changes(one: Drawn) -> Changes:
-    return {} if one.kind == GIVEN else _by_sheet(one.numbers)  # the given ones stand there
+    return {} if one.kind == GIVEN else by_sheet(one.numbers)  # the given ones stand there
 
 
-def _by_sheet(cells: Mapping[Cell, Change]) -> Changes:
+def by_sheet(cells: Mapping[Cell, Change]) -> Changes:
     changes: dict[str, dict[str, Change]] = {}
     for (sheet, cell), value in cells.items():
         changes.setdefault(sheet, {})[cell] = value

@@ -40,6 +40,7 @@ class Session(ABC):
     """
 
     sheets: Sequence[str]  # hidden and very hidden ones too
+    quick: ClassVar[bool] = True  # whether it can be asked thousands of times
 
     @abstractmethod
     def change(self, changes: Changes | None) -> object:

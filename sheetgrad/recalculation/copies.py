@@ -29,6 +29,8 @@ class Copies(Session):
     What is changed is kept here and set in the copy when values are asked for: ask for many at once.
     """
 
+    quick = False
+
     def __init__(self, program: Converter, data: bytes, seconds: float | None):
         self._program, self._data, self._contents = program, data, Contents(data)
         self._ends = None if seconds is None else monotonic() + seconds
