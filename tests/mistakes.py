@@ -170,6 +170,8 @@ def _listed() -> dict[str, dict[str, Rows]]:
     return {"Forward": {"A1": forward}, "Backward": {"A1": backward}}
 
 
+_ROWS2 = ("A", 10), ("B", 11)  # the weights above layer 2, and its rows
+
 MISTAKES = (
     Mistake(
         "neighbour",
@@ -196,37 +198,40 @@ MISTAKES = (
     Mistake(
         "mask-missing",
         "The mask of a ReLU is missing",
-        "three layers, ReLU after the first two, two examples side by side, mean of the squares",
-        "Layer 1 has its mask, so the rule was known; layer 2 was made by copying a layer without one. Where all sums are above "
-        "0 the mask is 1 and nothing is wrong: it takes an example on the dead side to see it.",
+        "three layers, ReLU after the first two, three examples side by side, half the squared errors",
+        "Layer 1 has its mask, so the rule was known; layer 2 was written without. A dead neuron is passed a gradient all the "
+        "same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
         {
             "Net": {
-                "A1": [["X"], [1, -2], [2, 0.5]],
-                "D1": [["T"], [1, 0.5]],
-                "A5": [["W1"], [0.5, -0.75], [1, 0.25]],
-                "D5": [["Z1"], *([f"=$A{6 + i}*{c}$2+$B{6 + i}*{c}$3" for c in "AB"] for i in (0, 1))],
-                "G5": [["H1"], *([f"=MAX({c}{6 + i},0)" for c in "DE"] for i in (0, 1))],
-                "A9": [["W2"], [1, 0.5], [-1.5, 0.25]],
-                "D9": [["Z2"], *([f"=$A{10 + i}*{c}$6+$B{10 + i}*{c}$7" for c in "GH"] for i in (0, 1))],
-                "G9": [["H2"], *([f"=MAX({c}{10 + i},0)" for c in "DE"] for i in (0, 1))],
+                "A1": [["X"], [1, -2, 0.5], [2, 0.5, -0.75]],
+                "E1": [["T"], [1, 0.5, -0.5]],
+                "A5": [["W1"], [0.5, 0.25], [-1, 1.25]],
+                "E5": [["Z1"], *([f"=$A{i}*{c}$2+$B{i}*{c}$3" for c in "ABC"] for i in (6, 7))],
+                "I5": [["H1"], *([f"=MAX({c}{i},0)" for c in "EFG"] for i in (6, 7))],
+                "A9": [["W2"], [1, -0.5], [-1.5, 0.75]],
+                "E9": [["Z2"], *([f"=$A{i}*{c}$6+$B{i}*{c}$7" for c in "IJK"] for i in (10, 11))],
+                "I9": [["H2"], *([f"=MAX({c}{i},0)" for c in "EFG"] for i in (10, 11))],
                 "A13": [["W3"], [0.75, -1]],
-                "D13": [["Y"], [f"=$A14*{c}10+$B14*{c}11" for c in "GH"]],
-                "G13": [["loss"], ["=((D14-D2)^2+(E14-E2)^2)/2"]],
-                "K13": [["dY"], ["=D14-D2", "=E14-E2"]],
-                "N13": [["dW3"], [f"=$K14*G{k}+$L14*H{k}" for k in (10, 11)]],
-                "K9": [["dZ2"], *([f"=${'AB'[i]}$14*{c}$14*({z}{10 + i}>0)" for c, z in ("KD", "LE")] for i in (0, 1))],
-                "N9": [["dW2"], *([f"=$K{10 + i}*G{k}+$L{10 + i}*H{k}" for k in (6, 7)] for i in (0, 1))],
-                "K5": [
+                "E13": [["Y"], [f"=$A14*{c}10+$B14*{c}11" for c in "IJK"]],
+                "I13": [["loss"], ["=SUMXMY2(E14:G14,E2:G2)/2"]],
+                "M13": [["dY"], [f"={c}14-{c}2" for c in "EFG"]],
+                "M9": [
+                    ["dZ2"],
+                    *([f"=${w}$14*{c}$14*({z}{i}>0)" for c, z in zip("MNO", "EFG", strict=True)] for w, i in _ROWS2),
+                ],
+                "M5": [
                     ["dZ1"],
                     *(
-                        [f"=(${'AB'[i]}$10*{c}$10+${'AB'[i]}$11*{c}$11)*({z}{6 + i}>0)" for c, z in ("KD", "LE")]
-                        for i in (0, 1)
+                        [f"=(${w}$10*{c}$10+${w}$11*{c}$11)*({z}{i}>0)" for c, z in zip("MNO", "EFG", strict=True)]
+                        for w, i in (("A", 6), ("B", 7))
                     ),
                 ],
-                "N5": [["dW1"], *([f"=$K{6 + i}*A{k}+$L{6 + i}*B{k}" for k in (2, 3)] for i in (0, 1))],
+                "Q13": [["dW3"], [f"=SUMPRODUCT($M14:$O14,$I{k}:$K{k})" for k in (10, 11)]],
+                "Q9": [["dW2"], *([f"=SUMPRODUCT($M{i}:$O{i},$I${k}:$K${k})" for k in (6, 7)] for i in (10, 11))],
+                "Q5": [["dW1"], *([f"=SUMPRODUCT($M{i}:$O{i},$A${k}:$C${k})" for k in (2, 3)] for i in (6, 7))],
             }
         },
-        {f"Net!{c}{10 + i}": f"=${'AB'[i]}$14*{c}$14" for c in "KL" for i in (0, 1)},
+        {f"Net!{c}{i}": f"=${w}$14*{c}$14" for c in "MNO" for w, i in _ROWS2},
         "mask",
         3,
     ),
@@ -253,7 +258,7 @@ MISTAKES = (
             }
         },
         {"Neuron!C2": "=(B8-B9)*B4*B5", "Neuron!C3": "=(B8-B9)*B4"},
-        "tanh",
+        "lacks the slope of the activation",
         1,
     ),
     Mistake(

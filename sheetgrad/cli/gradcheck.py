@@ -60,18 +60,9 @@ def gradcheck_workbook(
     with refusals():
         from sheetgrad.gradchecking.check import check
         from sheetgrad.gradchecking.marked import write_report
-        from sheetgrad.gradchecking.ranges import GradcheckError
 
-        inputs, gradients = given or [], gradient or []
-        if len(inputs) != len(gradients):
-            raise GradcheckError(
-                f"found {len(inputs)} --input and {len(gradients)} --gradient, expected one for each other"
-            )
-        pairs = list(zip(inputs, gradients, strict=True))
-        if not find and (loss is None or not pairs):
-            missing = "--loss" if loss is None else "--input with its --gradient"
-            raise GradcheckError(f"expected {missing}, or --find to look for it")
-        searched = _search(book, loss, pairs) if find else None
+        pairs = _pairs(given or [], gradient or [])
+        searched = _search(book, loss, pairs, find)
         if searched:
             loss, pairs = searched.loss, searched.ranges
             if not as_json:
@@ -88,10 +79,23 @@ def gradcheck_workbook(
         raise typer.Exit(1)
 
 
-def _search(book: Path, loss: str | None, pairs: list[tuple[str, str]]) -> Found:
-    from sheetgrad.gradchecking.find import find
+def _pairs(given: list[str], gradient: list[str]) -> list[tuple[str, str]]:
+    from sheetgrad.gradchecking.ranges import GradcheckError
 
-    return find(book, loss, pairs)
+    if len(given) != len(gradient):
+        raise GradcheckError(f"found {len(given)} --input and {len(gradient)} --gradient, expected one for each other")
+    return list(zip(given, gradient, strict=True))
+
+
+def _search(book: Path, loss: str | None, pairs: list[tuple[str, str]], find: bool) -> Found | None:
+    """What is to be looked for, found; None where the call names everything."""
+    from sheetgrad.gradchecking import find as finding
+    from sheetgrad.gradchecking.ranges import GradcheckError
+
+    if not find and (loss is None or not pairs):
+        missing = "--loss" if loss is None else "--input with its --gradient"
+        raise GradcheckError(f"expected {missing}, or --find to look for it")
+    return finding.find(book, loss, pairs) if find else None
 
 
 def _show_search(found: Found, book: Path) -> None:
