@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sheetgrad.engines import Session
 
 STEP = 1e-4
-SETS = 6  # of numbers besides the given ones
-FEWEST_SETS = 2  # where there are many inputs
+SETS = 12  # of numbers besides the given ones
+FEWEST_SETS = 2  # where there are many inputs, or the engine is slow to ask
 SIDES = ("gradient", "slope", "left", "right", "allowed")
 MOST_NUDGES = 3_500  # inputs times sets, above which there are fewer sets
 MOST_ALONE = 8  # gradients for which a single number is looked for that shows the slip
@@ -178,7 +178,7 @@ def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
     session.change(question.extra)
     trials = Trials(session, question.loss, question.step, question.free)
     _complain(engine, session, question)
-    sets = _sets(question)
+    sets = _sets(question, session.quick)
     cells, notes = [], []
     all_tried = _tried(trials, question, sets)
     for tried in all_tried:
@@ -243,11 +243,11 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else str(value) if isinstance(value, ErrorValue) else repr(value)
 
 
-def _sets(question: Question) -> list[Drawn]:
+def _sets(question: Question, quick: bool) -> list[Drawn]:
     """As many as there is time for."""
     inputs = sum(len(pair.numbers) for pair in question.pairs)
-    count = min(SETS, max(FEWEST_SETS, MOST_NUDGES // inputs - 1))
-    return drawn([pair.numbers for pair in question.pairs], count // 3, count - count // 3)
+    count = min(SETS, max(FEWEST_SETS, MOST_NUDGES // inputs - 1)) if quick else FEWEST_SETS
+    return drawn([pair.numbers for pair in question.pairs], max(1, count // 3), count - max(1, count // 3))
 
 
 def _tried(trials: Trials, question: Question, sets: Sequence[Drawn]) -> list[Tried]:

@@ -5,17 +5,19 @@ Nothing here knows which of them is right; that is tried (:mod:`sheetgrad.gradch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from sheetgrad.gradchecking.ranges import Place, Range, operands, tokens
 from sheetgrad.gradchecking.reading import Reading
 
-NEAREST = 60  # cells that may stand where another belongs, for each that a formula names
-MOST_FACTORS = 120  # cells that a formula may lack as a factor
+NEAREST = 50  # cells that may belong where another stands, or be a factor that is lacking
 RENAMED, NEGATED, MASK, SIGMOID, TANH, TIMES = "renamed", "negated", "mask", "sigmoid", "tanh", "times"
 FACTORS = {MASK: "({0}>0)", SIGMOID: "{0}*(1-{0})", TANH: "(1-{0}^2)", TIMES: "{0}"}
+
+Places = Mapping[Range, Sequence[int]]  # the tokens at which a range stands
+Others = Mapping[Range, Sequence[Range]]  # the ranges that may belong there
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ def mends(place: Place, reading: Reading, path: set[Place], around: set[Place], 
         by_range.setdefault(area, []).append(k)
     writer = _Writer(formula, place[0])
     whole = reading.arrays.get(place, Range(place[0], *place[1:], *place[1:]))
+    others = {area: _others(area, reading, around) for area in by_range}
     kinds = (
-        _renamed(writer, by_range, reading, around),
-        _multiplied(writer, by_range, whole, (MASK, SIGMOID, TANH), path),
+        _whole(writer, whole, (MASK, SIGMOID, TANH), path),
+        _renamed(writer, by_range, others),
         _negated(writer, by_range),
-        _multiplied(writer, by_range, whole, (TIMES,), around),
+        _whole(writer, whole, (TIMES,), around),
+        _renamed_in_part(writer, by_range, others),
+        _multiplied(writer, by_range, (MASK, SIGMOID, TANH), path),
+        _multiplied(writer, by_range, (TIMES,), around),
     )
     found = {mend.formula: mend for mend in reversed(list(islice(chain(*kinds), most)))}
     return list(reversed(found.values()))
@@ -63,13 +69,18 @@ class _Writer:
         return "=" + "".join(text if k in replaced else token.value for k, token in enumerate(tokens(self.formula)))
 
 
-def _renamed(writer: _Writer, by_range: dict, reading: Reading, around: set[Place]) -> Iterator[Mend]:
-    """Other cells where some stand: everywhere that these stand, then at one place alone, or two in a row."""
+def _renamed(writer: _Writer, by_range: Places, others: Others) -> Iterator[Mend]:
+    """Other cells everywhere that some stand."""
     for now, where in by_range.items():
-        parts = [where]
-        parts += [[k] for k in where] if len(where) > 1 else []
-        parts += zip(where, where[1:], strict=False) if len(where) > 2 else []
-        for right in _others(now, reading, around):
+        for right in others[now]:
+            yield Mend(writer.with_tokens(where, right.written(writer.home)), RENAMED, now, right)
+
+
+def _renamed_in_part(writer: _Writer, by_range: Places, others: Others) -> Iterator[Mend]:
+    """Other cells at one place where some stand, or at two in a row."""
+    for now, where in by_range.items():
+        parts = [[k] for k in where] + [*zip(where, where[1:], strict=False)] * (len(where) > 2)
+        for right in others[now] if len(where) > 1 else ():
             for part in parts:
                 yield Mend(writer.with_tokens(part, right.written(writer.home)), RENAMED, now, right)
 
@@ -98,24 +109,25 @@ def _at(shape: Range, place: Place) -> Range:
     return shape.moved(row - shape.top, column - shape.left, sheet)
 
 
-def _multiplied(
-    writer: _Writer, by_range: dict, whole: Range, kinds: Sequence[str], among: set[Place]
-) -> Iterator[Mend]:
-    """A factor that was forgotten: of the whole formula, or of what stands at one place in it."""
+def _whole(writer: _Writer, whole: Range, kinds: Sequence[str], among: set[Place]) -> Iterator[Mend]:
+    """A factor that the formula as a whole lacks."""
     body = writer.formula.lstrip("=")
-    for right in _alike(whole, among, MOST_FACTORS):
+    for right in _alike(whole, among, NEAREST):
         for kind in kinds:
-            factor = FACTORS[kind].format(right.written(writer.home))
-            yield Mend(f"=({body})*{factor}", kind, None, right)
+            yield Mend(f"=({body})*{FACTORS[kind].format(right.written(writer.home))}", kind, None, right)
+
+
+def _multiplied(writer: _Writer, by_range: Places, kinds: Sequence[str], among: set[Place]) -> Iterator[Mend]:
+    """A factor that is lacking at one place."""
     for now, where in by_range.items():
-        for right in _alike(now, among, MOST_FACTORS):
+        for right in _alike(now, among, NEAREST):
             for kind in kinds:
                 text = f"({now.written(writer.home)}*{FACTORS[kind].format(right.written(writer.home))})"
                 for k in where:
                     yield Mend(writer.with_tokens([k], text), kind, now, right)
 
 
-def _negated(writer: _Writer, by_range: dict) -> Iterator[Mend]:
+def _negated(writer: _Writer, by_range: Places) -> Iterator[Mend]:
     """The other sign at one place."""
     for now, where in by_range.items():
         for k in where:

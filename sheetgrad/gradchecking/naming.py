@@ -24,10 +24,10 @@ from sheetgrad.gradchecking.trials import Trials, by_sheet
 from sheetgrad.tables.agreement import AGREE, DISAGREE
 from sheetgrad.xlsx.grid import cell_position, letter
 
-MORE_SETS = 4  # far ones of each kind, besides those of the check
+MORE_SETS = 6  # far ones of each kind, besides those of the check
 ROUNDS = 3
 FIRST_SETS = 3  # that mends are tried on one by one; those that are left, on all
-MOST_WITNESSES = 12  # right gradients that tell whether a set of numbers makes sense
+MOST_RIGHT = 40  # right gradients that tell which formulas are right, and which sets of numbers make sense
 LEAST = 4  # sets at which a mended gradient must be seen to be right
 MOST_WRONG = 24  # gradients that are looked into
 MOST_SUSPECTS = 40  # formulas behind them
@@ -100,7 +100,7 @@ class _Naming:
         wrong: Sequence[Gradient],
         right: Sequence[Gradient],
     ):
-        self.trials, self.question, self.wrong, self.right = trials, question, list(wrong), list(right)
+        self.trials, self.question, self.wrong, self.right = trials, question, list(wrong), list(right[:MOST_RIGHT])
         self.reading = Reading(question)
         more = [one for part in self._more() for one in part]
         found = trials.nudged([*sets, *more], [one.input for one in wrong])
@@ -112,19 +112,23 @@ class _Naming:
         self.shown = self._gradients()
 
     def _more(self) -> Iterator[list[Drawn]]:
-        """More sets, without those at which the right gradients are no longer right: a label may have been no number to
-        change. Where no gradient is right, whole numbers stay as they are."""
-        witnesses = self.right[:MOST_WITNESSES]
-        *parts, whole = _more_sets(self.reading, self.question)
-        yield from parts if not witnesses else []
-        for part in [*parts, whole] if witnesses else []:
-            shown = self.trials.shown(part, [one.cell for one in witnesses])
-            nudged = self.trials.nudged(part, [one.input for one in witnesses])
-            yield [
-                one
-                for one, at, row in zip(part, nudged, shown, strict=True)
-                if not (judged(at, row).sign == DISAGREE).any()
-            ]
+        """More sets. Right gradients that are wrong there after all are no longer taken for right. Where they are wrong
+        once other numbers change, that set is left out: a label, say, may have been no number to change. Where no
+        gradient is right to tell, whole numbers stay as they are."""
+        alone, *others = _more_sets(self.reading, self.question)
+        wrong = self._wrong(alone)
+        self.right = [one for one, bad in zip(self.right, wrong.any(axis=0), strict=True) if not bad]
+        yield alone
+        for part in others if self.right else others[:1]:
+            yield [one for one, bad in zip(part, self._wrong(part).any(axis=1), strict=True) if not bad]
+
+    def _wrong(self, sets: Sequence[Drawn]) -> np.ndarray:
+        """Which of the gradients that are taken for right are wrong: a row a set."""
+        if not sets or not self.right:
+            return np.zeros((len(sets), len(self.right)), dtype=bool)
+        shown = self.trials.shown(sets, [one.cell for one in self.right])
+        nudged = self.trials.nudged(sets, [one.input for one in self.right])
+        return np.array([judged(at, row).sign == DISAGREE for at, row in zip(nudged, shown, strict=True)])
 
     def _gradients(self) -> np.ndarray:
         return self.trials.shown(self.sets, [one.cell for one in self.wrong])
