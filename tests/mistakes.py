@@ -177,8 +177,7 @@ MISTAKES = (
         "neighbour",
         "The neighbour's activation in a sigmoid's derivative",
         NETWORK + ", one row a step",
-        "The two hidden neurons get nearly the same activation (0.505 and 0.511), so that a(1 − a) is 0.2500 and 0.2499: the "
-        "gradient is off by less than a thousandth, and the error falls all the same.",
+        "The two hidden neurons get nearly the same activation (0.505 and 0.511), so that a(1 − a) is 0.2500 and 0.2499: the gradient is off by less than a thousandth, and the error falls all the same.",
         {"Backprop": _steps()},
         _wrong_steps("P{0}*(1-P{0})", "O{0}*(1-O{0})", "∂E/∂w3", "∂E/∂w4"),
         "neighbour",
@@ -188,8 +187,7 @@ MISTAKES = (
         "activation-input",
         "h where a_h belongs",
         NETWORK + ", one number a row, on two sheets",
-        "The gradient of an output weight is what flows in times what the neuron before sends out. The sum before the sigmoid "
-        "stands one line higher, has nearly the same name, and is a number of the same sign. The error falls, only more slowly.",
+        "The gradient of an output weight is what flows in times what the neuron before sends out. The sum before the sigmoid stands two lines higher and has nearly the same name. Here it has the same sign too, so that the error falls, only more slowly.",
         _listed(),
         {"Backward!B11": "=B2*Forward!B14", "Backward!B13": "=B3*Forward!B14"},
         "activation",
@@ -199,8 +197,7 @@ MISTAKES = (
         "mask-missing",
         "The mask of a ReLU is missing",
         "three layers, ReLU after the first two, three examples side by side, half the squared errors",
-        "Layer 1 has its mask, so the rule was known; layer 2 was written without. A dead neuron is passed a gradient all the "
-        "same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
+        "Layer 1 has its mask, so the rule was known; layer 2 was written without. A dead neuron is passed a gradient all the same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
         {
             "Net": {
                 "A1": [["X"], [1, -2, 0.5], [2, 0.5, -0.75]],
@@ -239,8 +236,7 @@ MISTAKES = (
         "slope-forgotten",
         "The slope of the activation is forgotten",
         "one tanh neuron and an output weight, one row a number",
-        "Near 0 tanh is nearly a straight line of slope 1, and without its slope the gradient has the right sign everywhere. "
-        "Training works; only the neurons that are saturated get far too much.",
+        "Near 0 tanh is nearly a straight line of slope 1, and without its slope the gradient has the right sign everywhere. Training works; only the neurons that are saturated get far too much.",
         {
             "Neuron": {
                 "A1": [
@@ -265,8 +261,7 @@ MISTAKES = (
         "factor-two",
         "The 2 of the square is forgotten",
         "a straight line through four points, one row an example, sums below",
-        "Half the gradient points the same way: with the learning rate that happened to work, everything works. Many books "
-        "put ½ before the square, where the 2 goes away; here it was not put, and the 2 was left out all the same.",
+        "Half the gradient points the same way, and a learning rate twice as large makes up for it. Many books put ½ before the square, where the 2 goes away; here it was not put, and the 2 was left out all the same.",
         {
             "Line": {
                 "A1": [["m", 0.5, None, "c", 1]],
@@ -288,8 +283,7 @@ MISTAKES = (
         "mean-or-sum",
         "Summed where it should be averaged",
         "a linear layer, three examples, mean of the squared errors",
-        "The loss is a mean over the examples, the gradient adds them up: three times too long, in the right direction. It looks "
-        "like a large learning rate, and with more examples it gets worse.",
+        "The loss is a mean over the examples, the gradient adds them up: three times too long, in the right direction. It looks like a large learning rate, and with more examples it gets worse.",
         {
             "Batch": {
                 "A1": [["x", "x1", "x2"], ["a", 1, 2], ["b", 3, -1], ["c", 0.5, 1]],
@@ -324,8 +318,7 @@ MISTAKES = (
         "sign",
         "The sign is the other way round",
         "a logistic neuron with cross-entropy",
-        "Whoever writes the error as target minus prediction adds the update instead of subtracting it, and learns correctly; the "
-        "column is a gradient by its heading only. It shows when somebody else uses it.",
+        "Whoever writes the error as target minus prediction adds the update instead of subtracting it, and learns correctly; the column is a gradient by its heading only. It shows when somebody else uses it.",
         {
             "Logistic": {
                 "A1": [["x1", "x2", "t", "w1", "w2", "b", "z", "p", "J", "∇w1", "∇w2", "∇b"]],
@@ -343,8 +336,7 @@ MISTAKES = (
         "inflow",
         "Not multiplied by what flows in",
         "two linear neurons in a row, one column a number",
-        "The local slope is right, and was checked: ∂h/∂w₁ is x. That it must be multiplied by what comes back from the loss was "
-        "done one cell further on and forgotten here.",
+        "The local slope is right, and was checked: ∂h/∂w₁ is x. That it must be multiplied by what comes back from the loss was done one cell further on and forgotten here.",
         {
             "Chain": {
                 "A1": [
@@ -371,8 +363,7 @@ MISTAKES = (
         "transpose-forgotten",
         "Rows and columns exchanged in a square weight matrix",
         "two layers of 2×2 weights with tanh between, gradients on a sheet of their own",
-        "Going back, the weights are read by columns where they were read by rows going forth. With as many neurons before as "
-        "after, the shapes fit either way and no spreadsheet complains.",
+        "Going back, the weights are read by columns where they were read by rows going forth. With as many neurons before as after, the shapes fit either way and no spreadsheet complains.",
         {
             "Forward": {
                 "A1": [["x", 1, -0.5], ["t", 0.5, 0.25]],
@@ -406,9 +397,7 @@ MISTAKES = (
         "turned",
         "A square gradient that stands turned",
         "a linear layer of 2×2 weights, two examples",
-        "Every number is right, at the place of another: the gradient was written as outputs by inputs where the weights are "
-        "inputs by outputs. An update that takes the two blocks cell by cell moves the wrong weights, and the loss falls more "
-        "slowly or not at all.",
+        "Every number is right, at the place of another: the gradient was written as outputs by inputs where the weights are inputs by outputs. An update that takes the two blocks cell by cell moves the wrong weights, and the loss falls more slowly or not at all.",
         {
             "Layer": {
                 "A1": [["X"], [1, 2], [3, -1]],
@@ -428,8 +417,7 @@ MISTAKES = (
         "one-example",
         "The bias gradient of one example only",
         "a linear layer, three examples, half the squared errors",
-        "The bias is one row, so its gradient was taken from one row: that of the first example. For a batch of one it is right, "
-        "and with examples that are alike it points the right way.",
+        "The bias is one row, so its gradient was taken from one row: that of the first example. For a batch of one it is right, and with examples that are alike it points the right way.",
         {
             "Layer": {
                 "A1": [["X"], [1, 2], [3, -1], [0.5, 1]],
@@ -451,8 +439,7 @@ MISTAKES = (
         "softmax-sum",
         "The softmax rule without its sum",
         "softmax of three scores, squared errors",
-        "Each p depends on its own z as p(1 − p) or p times something, as for a sigmoid, and that is what was written. "
-        "That raising one score lowers all other p is in the sum, which nobody misses in a formula that looks complete.",
+        "Other activations pass back one product an element, and p · p.g looks like one. Raising one score lowers all other p: that is what the sum says, and a formula that looks complete is not missed a term.",
         {
             "Softmax": {
                 "A1": [
@@ -479,12 +466,11 @@ MISTAKES = (
     Mistake(
         "updated-too-early",
         "The weight is updated before it is used to go back",
-        "two neurons in a row, one sigmoid, a new weight below each old one",
-        "The new weight stands right below the old one and differs in the second digit. The gradient of w1 is nearly right; "
-        "the larger the learning rate, the worse.",
+        "two neurons in a row, one sigmoid, the new weights beside the gradients",
+        "The new weight stands beside the formulas that need the old one, and has nearly its value: the gradient of w1 is three percent off. The larger the learning rate, the worse.",
         {
             "Update": {
-                "A1": [["learning rate", 0.1]],
+                "A1": [["learning rate", 0.02]],
                 "A3": [["x", 1.2], ["w1", 0.6], ["w2", -0.9], ["t", 0.3]],
                 "A8": [["h", "=1/(1+EXP(-B4*B3))"], ["y", "=B5*B8"], ["loss", "=(B9-B6)^2"]],
                 "D3": [
@@ -505,8 +491,7 @@ MISTAKES = (
         "slid-range",
         "The range slid when the formula was dragged",
         "a linear neuron, one column an example, mean of the squares",
-        "The first formula is right. Dragged down without $ signs, its ranges move on by a row, and the errors become the squared "
-        "errors below them. The number that comes out looks like any other.",
+        "The first formula is right. Dragged down without $ signs, its ranges move on by a row, and the errors become the squared errors below them. The number that comes out looks like any other.",
         {
             "Fit": {
                 "A1": [
@@ -531,8 +516,7 @@ MISTAKES = (
         "decay-forgotten",
         "The penalty is in the loss and not in the gradient",
         "a linear neuron with weight decay",
-        "λ was added to the loss later. It is small, so that nearly all of the gradient is still right, and training still "
-        "ends near the same weights; only the penalty does nothing.",
+        "λ was added to the loss later. It is small, so that nearly all of the gradient is still right, and training still ends near the same weights; only the penalty does nothing.",
         {
             "Ridge": {
                 "A1": [["λ", 0.02], ["x", 1.5], ["t", 2], ["w", 0.7], ["b", 0.2]],

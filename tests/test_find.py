@@ -259,7 +259,7 @@ def test_two_losses_that_do_not_meet_are_not_chosen_between(tmp_path):
         ({"G1": [["dh", "=2*A2"]], "G3": [["h", "=A2"]]}, "dh (S!H1): h (S!H3) is computed, not typed in"),
         ({"G1": [["dL/dq", "=2*A2"]]}, "dL/dq (S!H1): no numbers are labelled q"),
         ({"G1": [["grad u", "=2*A2"]], "G3": [["u", 1]]}, "grad u (S!H1): loss (S!E1) does not depend on u (S!H3)"),
-        ({"G1": [["dL/dw", 2]]}, "dL/dw (S!H1): typed numbers, not formulas"),
+        ({"G1": [["dL/dv", 2], ["v", 3]]}, "dL/dv (S!H1): typed numbers, not formulas"),
         ({"G1": [["∂a/∂w", *GRADIENT]]}, "∂a/∂w (S!H1:I1): a gradient of a, not of loss (S!E1)"),
         ({"G1": [["∂L/∂v", "=A2"]], "G3": [["v", 1, 2]]}, "∂L/∂v (S!H1): v (S!H3:I3) has another shape"),
     ],
@@ -267,6 +267,14 @@ def test_two_losses_that_do_not_meet_are_not_chosen_between(tmp_path):
 def test_what_is_left_out_is_said_with_the_reason(tmp_path, more, left_out):
     found = find(made(tmp_path, SQUARE | {"A5": [["dw"], GRADIENT]} | more))
     assert ranges(found) == {"S!A2:B2": "S!A6:B6"} and found.left_out == (left_out,)
+
+
+def test_a_workbook_with_a_network_on_every_sheet_is_asked_which(tmp_path):
+    network = {"A1": [["w", 1.5], ["loss", "=B1^2"], ["dw", "=2*B1"]]}
+    path = made(tmp_path, {"one": network, "two": network})
+    with pytest.raises(GradcheckError, match=r"loss \(one!B2\) and loss \(two!B2\) may each be the loss"):
+        find(path)
+    assert ranges(find(path, loss="two!B2")) == {"two!B1": "two!B3"}
 
 
 def test_words_that_begin_with_d_are_no_gradients(tmp_path):

@@ -123,11 +123,14 @@ class _Search:
         self.cells, self.blocks = cells, Blocks(cells)
         self.left_out: dict[str, str] = {}  # by claim, why
         self.loss_names: set[str] = set()  # plain, of all cells that may be the loss
+        self.typed: list[tuple[Labelled, Gradient]] = []  # gradients that are typed numbers
+        self._made_of: dict[Range, set[Place]] = {}
 
     def find(self, loss: str | None, given: list[Pair]) -> Found:
         """What to check, of what was not given."""
         proposals = given or list(self._proposals())
         if not proposals:
+            self._note_typed([])
             raise GradcheckError(self._nothing())
         if loss is None:
             cell, label = self._loss(proposals)
@@ -137,6 +140,7 @@ class _Search:
             label = self._label_of(areas) if REFERENCE.match(loss.strip()) else ""
         reached = self.cells.ancestors(areas)
         pairs = given or self._chosen(proposals, reached, label, loss or named(cell))
+        self._note_typed(pairs)
         if not pairs:
             raise GradcheckError(f"--find: no gradient can be paired with its numbers: {self._reasons()}")
         return Found(loss or named(cell), label, tuple(pairs), tuple(f"{k}: {why}" for k, why in self.left_out.items()))
@@ -149,6 +153,13 @@ class _Search:
     def _reasons(self) -> str:
         some = [f"{claim}: {why}" for claim, why in list(self.left_out.items())[:3]]
         return "; ".join([*some, *(["…"] if len(self.left_out) > 3 else [])])
+
+    def _note_typed(self, pairs: Iterable[Pair]) -> None:
+        """Gradients that are typed numbers, but for a text on the way that says what is computed elsewhere."""
+        known = {name for pair in pairs for name in names_of(pair.numbers.label)}
+        for one, says in self.typed:
+            if known.isdisjoint(says.names):
+                self.left_out[_told(one)] = "typed numbers, not formulas"
 
     def _areas_of(self, loss: str) -> list[Range]:
         """The cells that a given loss is, or reads."""
@@ -188,7 +199,7 @@ class _Search:
                 if formulas or mixed:
                     yield claim
                 elif own and says.sure and says.names and (typed := self.blocks.of(at, Kind.NUMBER)):
-                    self.left_out[_told(Labelled(text, typed[0]))] = "typed numbers, not formulas"
+                    self.typed.append((Labelled(text, typed[0]), says))
 
     def _by_section(self, at: Place, text: str) -> Gradient | None:
         """What the section or the sheet says in which a text stands that names a number."""
@@ -445,7 +456,16 @@ class _Search:
             return f"{loss} does not depend on {_told(pair.numbers)}"
         if any(at in reached for at in cells_of(pair.gradients.range)):
             return f"{loss} is computed from it"
+        behind = self._behind(pair.gradients.range)
+        if behind and behind.isdisjoint(reached):
+            return f"it has nothing in common with {loss}"
         return ""
+
+    def _behind(self, gradients: Range) -> set[Place]:
+        """What gradients are computed from."""
+        if gradients not in self._made_of:
+            self._made_of[gradients] = self.cells.ancestors([gradients]).difference(cells_of(gradients))
+        return self._made_of[gradients]
 
     def _one_number(self, some: list[Pair]) -> Pair | None:
         """Of several blocks of numbers for one of gradients the one of its shape, its section, its sheet."""
@@ -471,10 +491,9 @@ class _Search:
         some = [pair for pair in some if pair.gradients.at is None] or some
         if len(some) == 1:
             return some[0]
-        made_of = {pair.gradients.range: self.cells.ancestors([pair.gradients.range]) for pair in some}
         for pair in some:
             others = [other.gradients.range for other in some if other is not pair]
-            if all(made_of[pair.gradients.range].issuperset(cells_of(area)) for area in others):
+            if all(self._behind(pair.gradients.range).issuperset(cells_of(area)) for area in others):
                 return pair
         where = " and ".join(_told(pair.gradients) for pair in some[:3])
         self.left_out[_told(some[0].numbers)] = f"its gradient may be {where}; say which"
