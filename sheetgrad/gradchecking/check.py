@@ -158,19 +158,18 @@ def check(
 
 @dataclass(frozen=True)
 class Tried:
-    """A pair on all sets of numbers: what its gradients show (a row a set) and its nudges; ``fit``: by set, whether the
-    loss is a number there."""
+    """A pair on all sets of numbers: what its gradients show (a row a set), and its nudges."""
 
     pair: Pair
     sets: Sequence[Drawn]
     shown: np.ndarray
-    nudged: Sequence[Nudged]
+    nudged: Nudged
 
-    def judged(self, order: np.ndarray) -> list[Judged]:
-        """By set; what is typed in is judged at the given numbers alone."""
-        typed = np.array([cell in self.pair.typed for cell in self.pair.gradients])
-        rows = [np.where(typed & (k > 0), np.nan, row)[order] for k, row in enumerate(self.shown)]
-        return [judged(nudged, row) for nudged, row in zip(self.nudged, rows, strict=True)]
+    def judged(self, order: np.ndarray) -> Judged:
+        """What is typed in is judged at the given numbers alone."""
+        shown = self.shown.copy()
+        shown[1:, [cell in self.pair.typed for cell in self.pair.gradients]] = np.nan
+        return judged(self.nudged, shown[:, order])
 
 
 def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
@@ -188,7 +187,7 @@ def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
     notes += _aside(sets, all_tried)
     cells, more = _alone(trials, cells, sets)
     slips, said = _named(trials, question, sets, cells)
-    loss = all_tried[0].nudged[0].loss
+    loss = float(all_tried[0].nudged.loss[0, 0])
     return Gradcheck("", engine, loss, tuple(cells), (*notes, *said), slips, (*sets, *more))
 
 
@@ -199,7 +198,7 @@ def _alone(trials: Trials, cells: list[CheckedCell], sets: list[Drawn]) -> tuple
         given, gradient = _cell(cells[k].input), _cell(cells[k].gradient_cell)
         if found := alone(trials, sets, cells[k].set, given, gradient):
             one, at = found
-            numbers = {name: float(getattr(at, name)[0]) for name in SIDES} | {"value": one.numbers[given]}
+            numbers = {name: float(getattr(at, name)[0, 0]) for name in SIDES} | {"value": one.numbers[given]}
             shows = in_words(one, sets[0], given)
             cells[k] = replace(cells[k], **numbers, shows=shows, set=len(sets) + len(more))
             more.append(one)
@@ -258,24 +257,23 @@ def _tried(trials: Trials, question: Question, sets: Sequence[Drawn]) -> list[Tr
     found, end = [], 0
     for pair in question.pairs:
         part = slice(end, end := end + len(pair.inputs))
-        found.append(Tried(pair, sets, shown[:, part], [one.part(part) for one in nudged]))
+        found.append(Tried(pair, sets, shown[:, part], nudged.part(inputs=part)))
     return found
 
 
 def _compared(tried: Tried) -> tuple[list[CheckedCell], list[str]]:
     """The rows of a pair, in the orientation in which most gradients agree, and what there is to say of it."""
     pair, ways = tried.pair, [(*way, tried.judged(way[1])) for way in tried.pair.orders()]
-    turned, order, found = max(ways, key=lambda way: sum((one.sign == AGREE).sum() for one in way[2]))
+    turned, order, found = max(ways, key=lambda way: (way[2].sign == AGREE).sum())
     notes = [f"{pair.gradient} stands turned: rows are columns"] if turned else []
     if pair.typed:
         notes.append(_typed(pair))
-    signs = np.array([one.sign for one in found])
-    verdicts = overall(signs)
+    verdicts = overall(found.sign)
     rows = []
     for k, cell in enumerate(pair.inputs):
         at = most_wrong(found, k) if verdicts[k] == DISAGREE else 0
         shows = in_words(tried.sets[at], tried.sets[0], cell) if at else ""
-        numbers = [tried.nudged[at].value[k], *(getattr(found[at], name)[k] for name in SIDES)]
+        numbers = [tried.nudged.value[at, k], *(getattr(found, name)[at, k] for name in SIDES)]
         places = "!".join(cell), "!".join(pair.gradients[order[k]])
         rows.append(CheckedCell(str(pair), *places, *map(float, numbers), str(verdicts[k]), shows, at))
     return rows, notes
@@ -290,7 +288,7 @@ def _typed(pair: Pair) -> str:
 def _aside(sets: Sequence[Drawn], all_tried: Sequence[Tried]) -> list[str]:
     """What to say of sets of numbers at which something is no number, such as the logarithm of a negative one."""
     drawn_sets = [k for k, one in enumerate(sets) if one.kind != GIVEN]
-    whole = [k for k in drawn_sets if not math.isfinite(all_tried[0].nudged[k].loss)]
+    whole = [k for k in drawn_sets if not math.isfinite(all_tried[0].nudged.loss[k, 0])]
     parts = [k for k in drawn_sets if k not in whole and not all(np.isfinite(one.shown[k]).all() for one in all_tried)]
     notes = []
     if whole:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sheetgrad.tables.agreement import AGREE, DISAGREE
 
 UNKNOWN = "?"
+Selection = slice | Sequence[int]
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Nudged:
-    """What the nudges of a range of inputs gave at one set of numbers: arrays of an entry an input, ``loss`` a number.
+    """What nudges gave: arrays of a row a set of numbers, a column an input; ``loss`` has one column.
 
     ``up`` and ``down`` are the losses with the input ``h`` larger and smaller, ``up_half`` and ``down_half`` with half of it; NaN
     where the loss is no number.
@@ -21,16 +24,16 @@ class Nudged:
 
     value: np.ndarray
     h: np.ndarray
-    loss: float
+    loss: np.ndarray
     up: np.ndarray
     down: np.ndarray
     up_half: np.ndarray
     down_half: np.ndarray
 
-    def part(self, which: slice) -> Nudged:
-        """Some of the inputs."""
-        arrays = {name: getattr(self, name)[which] for name in self.__dataclass_fields__ if name != "loss"}
-        return replace(self, **arrays)
+    def part(self, sets: Selection = ALL, inputs: Selection = ALL) -> Nudged:
+        """Some of the sets and of the inputs."""
+        arrays = {name: getattr(self, name)[sets] for name in self.__dataclass_fields__}
+        return Nudged(**{name: array if name == "loss" else array[:, inputs] for name, array in arrays.items()})
 
     @property
     def slope(self) -> np.ndarray:
@@ -41,7 +44,7 @@ class Nudged:
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict an input, with the one-sided slopes and what the gradient may be off by."""
+    """Verdicts, with the one-sided slopes and what the gradient may be off by: arrays like those of the nudges."""
 
     sign: np.ndarray
     gradient: np.ndarray
@@ -59,7 +62,7 @@ class Judged:
 
 
 def judged(nudged: Nudged, gradient: np.ndarray) -> Judged:
-    """Whether the gradients, one an input, are the slopes. Where a number is missing (NaN) nothing can be told."""
+    """Whether the gradients (sets × inputs) are the slopes. Where a number is missing (NaN) nothing can be told."""
     up, down, up_half, down_half, h, loss = (
         getattr(nudged, w) for w in ["up", "down", "up_half", "down_half", "h", "loss"]
     )

@@ -102,13 +102,11 @@ class _Naming:
     ):
         self.trials, self.question, self.wrong, self.right = trials, question, list(wrong), list(right[:MOST_RIGHT])
         self.reading = Reading(question)
-        more = [one for part in self._more() for one in part]
-        found = trials.nudged([*sets, *more], [one.input for one in wrong])
-        both = [
-            (one, nudged) for one, nudged in zip([*sets, *more], found, strict=True) if np.isfinite(nudged.slope).all()
-        ]
-        self.sets, self.nudged = [one for one, _ in both], [nudged for _, nudged in both]
-        self.slopes = np.array([one.slope for one in self.nudged])
+        sets = [*sets, *(one for part in self._more() for one in part)]
+        found = trials.nudged(sets, [one.input for one in wrong])
+        good = np.flatnonzero(np.isfinite(found.slope).all(axis=1)).tolist()
+        self.sets, self.nudged = [sets[k] for k in good], found.part(good)
+        self.slopes = self.nudged.slope
         self.shown = self._gradients()
 
     def _more(self) -> Iterator[list[Drawn]]:
@@ -128,14 +126,14 @@ class _Naming:
             return np.zeros((len(sets), len(self.right)), dtype=bool)
         shown = self.trials.shown(sets, [one.cell for one in self.right])
         nudged = self.trials.nudged(sets, [one.input for one in self.right])
-        return np.array([judged(at, row).sign == DISAGREE for at, row in zip(nudged, shown, strict=True)])
+        return judged(nudged, shown).sign == DISAGREE
 
     def _gradients(self) -> np.ndarray:
         return self.trials.shown(self.sets, [one.cell for one in self.wrong])
 
     def _mended(self, values: np.ndarray) -> np.ndarray:
         """Which of the wrong gradients would be right with these values (a row a set), wherever they are tried."""
-        signs = np.array([judged(nudged, row).sign for nudged, row in zip(self.nudged, values, strict=True)])
+        signs = judged(self.nudged, values).sign
         finite = np.isfinite(values).all(axis=0)
         return finite & ~(signs == DISAGREE).any(axis=0) & ((signs == AGREE).sum(axis=0) >= LEAST)
 
@@ -159,25 +157,20 @@ class _Naming:
 
     def _scaled(self) -> tuple[list[Slip], list[int]]:
         """Gradients that are a whole factor off everywhere, those of one factor together; and the rest."""
-        by_words: dict[str, list[int]] = {}
-        rest = []
-        for k in range(len(self.wrong)):
-            with np.errstate(all="ignore"):
-                ratios = self.slopes[:, k] / self.shown[:, k]
-            factor, words = (
-                scaled(float(np.median(ratios[np.isfinite(ratios)]))) if np.isfinite(ratios).any() else (1.0, "")
-            )
-            if words and self._mended(factor * self.shown)[k]:
-                by_words.setdefault(f"{words}|{factor}", []).append(k)
-            else:
-                rest.append(k)
-        return [self._scaled_slip(key, group) for key, group in by_words.items()], rest
+        with np.errstate(all="ignore"):
+            middle = np.nanmedian(np.where(self.shown != 0, self.slopes / self.shown, np.nan), axis=0)
+        factors = [scaled(float(ratio)) for ratio in middle]
+        mended = self._mended(self.shown * [factor for factor, _ in factors])
+        by_words: dict[tuple[float, str], list[int]] = {}
+        for k, known in enumerate(factors):
+            by_words.setdefault(known if mended[k] else (1.0, ""), []).append(k)
+        rest = by_words.pop((1.0, ""), [])
+        return [self._scaled_slip(*known, group) for known, group in by_words.items()], rest
 
-    def _scaled_slip(self, key: str, group: Sequence[int]) -> Slip:
-        words, _, factor = key.partition("|")
+    def _scaled_slip(self, factor: float, words: str, group: Sequence[int]) -> Slip:
         cells = tuple("!".join(self.wrong[k].cell) for k in group)
         body = self.reading.formulas.get(self.wrong[group[0]].place, "").lstrip("=")
-        return Slip(cells, cells, f"{listed(cells)}: {words}", f"={factor}*({body})" if body else "")
+        return Slip(cells, cells, f"{listed(cells)}: {words}", f"={factor:.12g}*({body})" if body else "")
 
     # -- where the slip may stand -------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sheetgrad.gradchecking.mends import MASK, NEGATED, RENAMED, SIGMOID, TANH, Mend
@@ -16,6 +17,8 @@ MOST_LISTED = 3
 
 def scaled(factor: float) -> tuple[float, str]:
     """The whole factor next to slope ÷ gradient and the slip behind it; no words where it is no usual one."""
+    if not math.isfinite(factor) or factor == 0:
+        return 1.0, ""
     size = abs(factor)
     whole = round(size) if size > 1 else round(1 / size) if size > 1 / MOST_FACTOR else 0
     exact = float(whole if size > 1 else 1 / whole if whole else 0)

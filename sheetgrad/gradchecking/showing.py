@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sheetgrad.gradchecking.draws import ALONE, FAR, NEAR, Cell, Drawn
 from sheetgrad.gradchecking.judging import Judged, judged
 from sheetgrad.gradchecking.trials import Trials
@@ -14,11 +16,10 @@ MOST_NAMED = 4  # inputs whose numbers are told in a sentence
 KIND = {NEAR: "near the given ones", FAR: "far from the given ones"}
 
 
-def most_wrong(found: Sequence[Judged], k: int) -> int:
+def most_wrong(found: Judged, k: int) -> int:
     """The set of numbers at which an input's gradient is seen to be wrong: the given ones, or where it is most wrong."""
-    if found[0].sign[k] == DISAGREE:
-        return 0
-    return max(range(len(found)), key=lambda at: (found[at].sign[k] == DISAGREE, found[at].error[k]))
+    wrong = found.sign[:, k] == DISAGREE
+    return 0 if wrong[0] else int(np.where(wrong, found.error[:, k], -1.0).argmax())
 
 
 def alone(trials: Trials, sets: Sequence[Drawn], at: int, given: Cell, gradient: Cell) -> tuple[Drawn, Judged] | None:
@@ -26,11 +27,9 @@ def alone(trials: Trials, sets: Sequence[Drawn], at: int, given: Cell, gradient:
     places = [place for place in [given, *sets[0].numbers] if sets[at].numbers[place] != sets[0].numbers[place]]
     places = list(dict.fromkeys(places))[:MOST_TRIED]
     tries = [Drawn(ALONE, {**sets[0].numbers, place: sets[at].numbers[place]}) for place in places]
-    shown, nudged = trials.shown(tries, [gradient]), trials.nudged(tries, [given])
-    for one, row, nudges in zip(tries, shown, nudged, strict=True):
-        found = judged(nudges, row)
-        if found.sign[0] == DISAGREE:
-            return one, found
+    nudged, shown = trials.nudged(tries, [given]), trials.shown(tries, [gradient])
+    for k in np.flatnonzero(judged(nudged, shown).sign[:, 0] == DISAGREE)[:1]:
+        return tries[k], judged(nudged.part([k]), shown[[k]])
     return None
 
 

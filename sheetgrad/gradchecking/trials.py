@@ -33,21 +33,19 @@ class Trials:
         found = self.session.values_after([_changes(one) for one in sets], _wanted(cells))
         return np.array([[_number(values, cell) for cell in cells] for values in found]).reshape(len(sets), len(cells))
 
-    def nudged(self, sets: Sequence[Drawn], cells: Sequence[Cell]) -> list[Nudged]:
+    def nudged(self, sets: Sequence[Drawn], cells: Sequence[Cell]) -> Nudged:
         """The loss at each set of numbers with each of ``cells`` nudged."""
-        values = np.array([[one.numbers[cell] for cell in cells] for one in sets])
-        sizes = self.step * np.maximum(1.0, np.abs(values))
+        value = np.array([[one.numbers[cell] for cell in cells] for one in sets]).reshape(len(sets), len(cells))
+        h = self.step * np.maximum(1.0, np.abs(value))
         starts = []
-        for one, value, h in zip(sets, values, sizes, strict=True):
-            each = zip(cells, value, h, strict=True)
+        for one, numbers, sizes in zip(sets, value.tolist(), h.tolist(), strict=True):
+            each = zip(cells, numbers, sizes, strict=True)
             nudges = [{sheet: {cell: x + size * by}} for (sheet, cell), x, size in each for by in STEPS]
             starts.append((_changes(one), [{}, *nudges]))
         found = self.session.values_from(starts, _wanted([self.loss]))
         losses = np.array([_number(one, self.loss) for one in found]).reshape(len(sets), -1)
-        return [
-            Nudged(value, h, float(loss[0]), *loss[1:].reshape(-1, len(STEPS)).T)
-            for value, h, loss in zip(values, sizes, losses, strict=True)
-        ]
+        moved = losses[:, 1:].reshape(len(sets), len(cells), len(STEPS))
+        return Nudged(value, h, losses[:, :1], *np.moveaxis(moved, -1, 0))
 
     def tried(self, sets: Sequence[Drawn], formulas: Sequence[tuple[str, str]]) -> np.ndarray:
         """What formulas would show, each given with its sheet: a row a set, a column a formula.
@@ -92,7 +90,7 @@ class Trials:
         value = self.shown(sets, cells)
         h = self.step * np.maximum(1.0, np.abs(value))
         losses = [self.with_cells(sets, cells, value + by * h, [self.loss])[:, :, 0] for by in STEPS]
-        return Nudged(value, h, np.nan, *losses).slope
+        return Nudged(value, h, np.full((len(sets), 1), np.nan), *losses).slope
 
 
 def _changes(one: Drawn) -> Changes:
