@@ -170,14 +170,13 @@ def _listed() -> dict[str, dict[str, Rows]]:
     return {"Forward": {"A1": forward}, "Backward": {"A1": backward}}
 
 
-_ROWS2 = ("A", 10), ("B", 11)  # the weights above layer 2, and its rows
-
 MISTAKES = (
     Mistake(
         "neighbour",
         "The neighbour's activation in a sigmoid's derivative",
         NETWORK + ", one row a step",
-        "The two hidden neurons get nearly the same activation (0.505 and 0.511), so that a(1 − a) is 0.2500 and 0.2499: the gradient is off by less than a thousandth, and the error falls all the same.",
+        "The two hidden neurons get nearly the same activation (0.505 and 0.511), so that a(1 − a) is 0.2500 and "
+        "0.2499: the gradient is off by less than a thousandth, and the error falls all the same.",
         {"Backprop": _steps()},
         _wrong_steps("P{0}*(1-P{0})", "O{0}*(1-O{0})", "∂E/∂w3", "∂E/∂w4"),
         "neighbour",
@@ -187,7 +186,9 @@ MISTAKES = (
         "activation-input",
         "h where a_h belongs",
         NETWORK + ", one number a row, on two sheets",
-        "The gradient of an output weight is what flows in times what the neuron before sends out. The sum before the sigmoid stands two lines higher and has nearly the same name. Here it has the same sign too, so that the error falls, only more slowly.",
+        "The gradient of an output weight is what flows in times what the neuron before sends out. The sum before the "
+        "sigmoid stands two lines higher and has nearly the same name. Here it has the same sign too, so that the "
+        "error falls, only more slowly.",
         _listed(),
         {"Backward!B11": "=B2*Forward!B14", "Backward!B13": "=B3*Forward!B14"},
         "activation",
@@ -197,7 +198,8 @@ MISTAKES = (
         "mask-missing",
         "The mask of a ReLU is missing",
         "three layers, ReLU after the first two, three examples side by side, half the squared errors",
-        "Layer 1 has its mask, so the rule was known; layer 2 was written without. A dead neuron is passed a gradient all the same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
+        "Layer 1 has its mask, so the rule was known; layer 2 was written without. A dead neuron is passed a gradient "
+        "all the same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
         {
             "Net": {
                 "A1": [["X"], [1, -2, 0.5], [2, 0.5, -0.75]],
@@ -205,30 +207,27 @@ MISTAKES = (
                 "A5": [["W1"], [0.5, 0.25], [-1, 1.25]],
                 "E5": [["Z1"], *([f"=$A{i}*{c}$2+$B{i}*{c}$3" for c in "ABC"] for i in (6, 7))],
                 "I5": [["H1"], *([f"=MAX({c}{i},0)" for c in "EFG"] for i in (6, 7))],
-                "A9": [["W2"], [1, -0.5], [-1.5, 0.75]],
-                "E9": [["Z2"], *([f"=$A{i}*{c}$6+$B{i}*{c}$7" for c in "IJK"] for i in (10, 11))],
-                "I9": [["H2"], *([f"=MAX({c}{i},0)" for c in "EFG"] for i in (10, 11))],
-                "A13": [["W3"], [0.75, -1]],
-                "E13": [["Y"], [f"=$A14*{c}10+$B14*{c}11" for c in "IJK"]],
+                "A9": [["W2"], [-1.5, 0.75]],
+                "E9": [["Z2"], [f"=$A10*{c}$6+$B10*{c}$7" for c in "IJK"]],
+                "I9": [["H2"], [f"=MAX({c}10,0)" for c in "EFG"]],
+                "A13": [["W3"], [-1]],
+                "E13": [["Y"], [f"=$A14*{c}10" for c in "IJK"]],
                 "I13": [["loss"], ["=SUMXMY2(E14:G14,E2:G2)/2"]],
                 "M13": [["dY"], [f"={c}14-{c}2" for c in "EFG"]],
-                "M9": [
-                    ["dZ2"],
-                    *([f"=${w}$14*{c}$14*({z}{i}>0)" for c, z in zip("MNO", "EFG", strict=True)] for w, i in _ROWS2),
-                ],
+                "M9": [["dZ2"], [f"=$A$14*{c}$14*({z}10>0)" for c, z in zip("MNO", "EFG", strict=True)]],
                 "M5": [
                     ["dZ1"],
                     *(
-                        [f"=(${w}$10*{c}$10+${w}$11*{c}$11)*({z}{i}>0)" for c, z in zip("MNO", "EFG", strict=True)]
-                        for w, i in (("A", 6), ("B", 7))
+                        [f"=${w}$10*{c}$10*({z}{i}>0)" for c, z in zip("MNO", "EFG", strict=True)]
+                        for w, i in ("A6", "B7")
                     ),
                 ],
-                "Q13": [["dW3"], [f"=SUMPRODUCT($M14:$O14,$I{k}:$K{k})" for k in (10, 11)]],
-                "Q9": [["dW2"], *([f"=SUMPRODUCT($M{i}:$O{i},$I${k}:$K${k})" for k in (6, 7)] for i in (10, 11))],
+                "Q13": [["dW3"], ["=SUMPRODUCT(M14:O14,I10:K10)"]],
+                "Q9": [["dW2"], [f"=SUMPRODUCT($M10:$O10,$I{k}:$K{k})" for k in (6, 7)]],
                 "Q5": [["dW1"], *([f"=SUMPRODUCT($M{i}:$O{i},$A${k}:$C${k})" for k in (2, 3)] for i in (6, 7))],
             }
         },
-        {f"Net!{c}{i}": f"=${w}$14*{c}$14" for c in "MNO" for w, i in _ROWS2},
+        {f"Net!{c}10": f"=$A$14*{c}$14" for c in "MNO"},
         "mask",
         3,
     ),
@@ -236,7 +235,8 @@ MISTAKES = (
         "slope-forgotten",
         "The slope of the activation is forgotten",
         "one tanh neuron and an output weight, one row a number",
-        "Near 0 tanh is nearly a straight line of slope 1, and without its slope the gradient has the right sign everywhere. Training works; only the neurons that are saturated get far too much.",
+        "Near 0 tanh is nearly a straight line of slope 1, and without its slope the gradient has the right sign "
+        "everywhere. Training works; only the neurons that are saturated get far too much.",
         {
             "Neuron": {
                 "A1": [
@@ -261,7 +261,8 @@ MISTAKES = (
         "factor-two",
         "The 2 of the square is forgotten",
         "a straight line through four points, one row an example, sums below",
-        "Half the gradient points the same way, and a learning rate twice as large makes up for it. Many books put ½ before the square, where the 2 goes away; here it was not put, and the 2 was left out all the same.",
+        "Half the gradient points the same way, and a learning rate twice as large makes up for it. Many books put ½ "
+        "before the square, where the 2 goes away; here it was not put, and the 2 was left out all the same.",
         {
             "Line": {
                 "A1": [["m", 0.5, None, "c", 1]],
@@ -283,7 +284,8 @@ MISTAKES = (
         "mean-or-sum",
         "Summed where it should be averaged",
         "a linear layer, three examples, mean of the squared errors",
-        "The loss is a mean over the examples, the gradient adds them up: three times too long, in the right direction. It looks like a large learning rate, and with more examples it gets worse.",
+        "The loss is a mean over the examples, the gradient adds them up: three times too long, in the right "
+        "direction. It looks like a large learning rate, and with more examples it gets worse.",
         {
             "Batch": {
                 "A1": [["x", "x1", "x2"], ["a", 1, 2], ["b", 3, -1], ["c", 0.5, 1]],
@@ -318,7 +320,8 @@ MISTAKES = (
         "sign",
         "The sign is the other way round",
         "a logistic neuron with cross-entropy",
-        "Whoever writes the error as target minus prediction adds the update instead of subtracting it, and learns correctly; the column is a gradient by its heading only. It shows when somebody else uses it.",
+        "Whoever writes the error as target minus prediction adds the update instead of subtracting it, and learns "
+        "correctly; the column is a gradient by its heading only. It shows when somebody else uses it.",
         {
             "Logistic": {
                 "A1": [["x1", "x2", "t", "w1", "w2", "b", "z", "p", "J", "∇w1", "∇w2", "∇b"]],
@@ -336,26 +339,27 @@ MISTAKES = (
         "inflow",
         "Not multiplied by what flows in",
         "two linear neurons in a row, one column a number",
-        "The local slope is right, and was checked: ∂h/∂w₁ is x. That it must be multiplied by what comes back from the loss was done one cell further on and forgotten here.",
+        "The local slope is right, and was checked: ∂h/∂w₁ is x. That it must be multiplied by what comes back from "
+        "the loss was done one cell further on and forgotten here.",
         {
             "Chain": {
                 "A1": [
-                    [None, "w1", "b1", "w2", "b2"],
-                    ["value", 0.5, -0.25, 2, 0.1],
-                    ["gradient", "=B9*B6", "=B9", "=B8*B7", "=B8"],
+                    [None, "w1", "w2", "b2"],
+                    ["value", 0.5, 2, 0.1],
+                    ["gradient", "=B9*B6", "=B8*B7", "=B8"],
                 ],
                 "A5": [
                     ["t", 0.5],
                     ["x", 1.5],
-                    ["h", "=B2*B6+C2"],
+                    ["h", "=B2*B6"],
                     ["dL/dy", "=2*(B10-B5)"],
-                    ["dL/dh", "=B8*D2"],
-                    ["y", "=D2*B7+E2"],
+                    ["dL/dh", "=B8*C2"],
+                    ["y", "=C2*B7+D2"],
                     ["loss", "=(B10-B5)^2"],
                 ],
             }
         },
-        {"Chain!B3": "=B6*D2"},
+        {"Chain!B3": "=B6"},
         "not multiplied",
         1,
     ),
@@ -363,7 +367,8 @@ MISTAKES = (
         "transpose-forgotten",
         "Rows and columns exchanged in a square weight matrix",
         "two layers of 2×2 weights with tanh between, gradients on a sheet of their own",
-        "Going back, the weights are read by columns where they were read by rows going forth. With as many neurons before as after, the shapes fit either way and no spreadsheet complains.",
+        "Going back, the weights are read by columns where they were read by rows going forth. With as many neurons "
+        "before as after, the shapes fit either way and no spreadsheet complains.",
         {
             "Forward": {
                 "A1": [["x", 1, -0.5], ["t", 0.5, 0.25]],
@@ -397,7 +402,9 @@ MISTAKES = (
         "turned",
         "A square gradient that stands turned",
         "a linear layer of 2×2 weights, two examples",
-        "Every number is right, at the place of another: the gradient was written as outputs by inputs where the weights are inputs by outputs. An update that takes the two blocks cell by cell moves the wrong weights, and the loss falls more slowly or not at all.",
+        "Every number is right, at the place of another: the gradient was written as outputs by inputs where the "
+        "weights are inputs by outputs. An update that takes the two blocks cell by cell moves the wrong weights, and "
+        "the loss falls more slowly or not at all.",
         {
             "Layer": {
                 "A1": [["X"], [1, 2], [3, -1]],
@@ -417,7 +424,8 @@ MISTAKES = (
         "one-example",
         "The bias gradient of one example only",
         "a linear layer, three examples, half the squared errors",
-        "The bias is one row, so its gradient was taken from one row: that of the first example. For a batch of one it is right, and with examples that are alike it points the right way.",
+        "The bias is one row, so its gradient was taken from one row: that of the first example. For a batch of one "
+        "it is right, and with examples that are alike it points the right way.",
         {
             "Layer": {
                 "A1": [["X"], [1, 2], [3, -1], [0.5, 1]],
@@ -439,7 +447,8 @@ MISTAKES = (
         "softmax-sum",
         "The softmax rule without its sum",
         "softmax of three scores, squared errors",
-        "Other activations pass back one product an element, and p · p.g looks like one. Raising one score lowers all other p: that is what the sum says, and a formula that looks complete is not missed a term.",
+        "Other activations pass back one product an element, and p · p.g looks like one. Raising one score lowers all "
+        "other p: that is what the sum says, and a formula that looks complete is not missed a term.",
         {
             "Softmax": {
                 "A1": [
@@ -467,7 +476,8 @@ MISTAKES = (
         "updated-too-early",
         "The weight is updated before it is used to go back",
         "two neurons in a row, one sigmoid, the new weights beside the gradients",
-        "The new weight stands beside the formulas that need the old one, and has nearly its value: the gradient of w1 is three percent off. The larger the learning rate, the worse.",
+        "The new weight stands beside the formulas that need the old one, and has nearly its value: the gradient of "
+        "w1 is three percent off. The larger the learning rate, the worse.",
         {
             "Update": {
                 "A1": [["learning rate", 0.02]],
@@ -491,7 +501,8 @@ MISTAKES = (
         "slid-range",
         "The range slid when the formula was dragged",
         "a linear neuron, one column an example, mean of the squares",
-        "The first formula is right. Dragged down without $ signs, its ranges move on by a row, and the errors become the squared errors below them. The number that comes out looks like any other.",
+        "The first formula is right. Dragged down without $ signs, its ranges move on by a row, and the errors become "
+        "the squared errors below them. The number that comes out looks like any other.",
         {
             "Fit": {
                 "A1": [
@@ -516,7 +527,8 @@ MISTAKES = (
         "decay-forgotten",
         "The penalty is in the loss and not in the gradient",
         "a linear neuron with weight decay",
-        "λ was added to the loss later. It is small, so that nearly all of the gradient is still right, and training still ends near the same weights; only the penalty does nothing.",
+        "λ was added to the loss later. It is small, so that nearly all of the gradient is still right, and training "
+        "still ends near the same weights; only the penalty does nothing.",
         {
             "Ridge": {
                 "A1": [["λ", 0.02], ["x", 1.5], ["t", 2], ["w", 0.7], ["b", 0.2]],

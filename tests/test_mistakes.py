@@ -14,6 +14,13 @@ DOCS = Path(__file__).parent.parent / "docs"
 STALE = "docs/mistakes.md is stale: run `python docs/wall.py`"
 
 
+SLOW = ("mask-missing",)  # to be named: many formulas may have the slip
+LISTED = [
+    pytest.param(mistake, id=mistake.name, marks=[pytest.mark.long] if mistake.name in SLOW else [])
+    for mistake in MISTAKES
+]
+
+
 @pytest.fixture(scope="module")
 def wall():
     spec = importlib.util.spec_from_file_location("wall", DOCS / "wall.py")
@@ -22,7 +29,7 @@ def wall():
     return module
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+@pytest.mark.parametrize("mistake", LISTED)
 def test_a_mistake_is_found_and_named_and_stands_on_the_page(mistake, wall, tmp_path):
     mistake.write(tmp_path / f"{mistake.name}.xlsx")
     done = sheetgrad("gradcheck", f"{mistake.name}.xlsx", "--find", cwd=tmp_path)

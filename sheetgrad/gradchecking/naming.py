@@ -230,7 +230,8 @@ class _Naming:
         )
         forward = reading.before([loss])
         path = reading.after(inputs) & forward
-        around = (forward | reading.before(one.place for one in self.wrong)) - {one.place for one in self.wrong}
+        wrong = [one.place for one in self.wrong]
+        around = (forward | reading.before(wrong) | (reading.after(inputs) - reading.after(wrong))) - set(wrong)
         most = MOST_FORMULAS // max(1, len(sites))
         options = [(site, mend) for site in sites for mend in mends(site.place, reading, path, around, most)]
         for k in self._telling():
