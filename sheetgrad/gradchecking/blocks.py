@@ -165,6 +165,7 @@ class Blocks:
             for k in range(column, column + step * FARTHEST, step):
                 if k < 1 or empty > 1:
                     break
+                self.cells.step(10)
                 used = [
                     self._kind(area.sheet, row, k, turned)
                     for row in range(area.top, min(area.bottom, area.top + 9) + 1)
@@ -220,14 +221,19 @@ class Blocks:
         short = replace(line, right=line.right - 1) if rows == 1 else replace(line, bottom=line.bottom - 1)
         return [at for at in self._sums(short) if at == last] or self._sums(line)
 
+    @cached_property
+    def _plain(self) -> list[tuple[Place, str]]:
+        """The formulas without the signs that fix a reference."""
+        return [(at, formula.replace("$", "")) for at, formula in self.cells.formulas.items()]
+
     def _sums(self, area: Range) -> list[Place]:
         """The formulas that are computed from all cells of an area and from no others: its sum, its mean."""
         first = f"{get_column_letter(area.left)}{area.top}"
         size = (area.bottom - area.top + 1) * (area.right - area.left + 1)
         found = []
-        self.cells.steps += len(self.cells.formulas) // 50
-        for at, formula in self.cells.formulas.items():
-            if first in formula.replace("$", ""):
+        self.cells.step(len(self._plain) // 5)
+        for at, formula in self._plain:
+            if first in formula:
                 read = set(self.cells.reads(at))
                 whole = read == {area}
                 single = len(read) == size and all(one.shape == (1, 1) and _inside(one, area) for one in read)

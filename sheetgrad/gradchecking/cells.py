@@ -18,8 +18,8 @@ from sheetgrad.gradchecking.ranges import GradcheckError, Place, Range, tokens
 from sheetgrad.xlsx.contents import Contents, SheetContents
 from sheetgrad.xlsx.grid import ErrorValue, cell_position
 
-MOST_CELLS = 200_000  # numbers and formulas of a workbook that is searched
-MOST_STEPS = 10_000_000  # cells looked at on the way from formulas to what they read
+MOST_CELLS = 200_000  # texts, numbers and formulas of a workbook that is searched
+MOST_STEPS = 5_000_000  # cells looked at on the way from formulas to what they read
 LONGEST_FORMULA = 8_192  # characters, as in Excel
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
 
@@ -63,11 +63,7 @@ class Cells:
         return cells
 
     def _keep(self, name: str, sheet: SheetContents) -> None:
-        if len(sheet.formulas) + len(sheet.values) + len(self.numbers) + len(self.formulas) > 2 * MOST_CELLS:
-            raise GradcheckError(
-                f"--find: {name} brings the workbook above {MOST_CELLS:,} cells; "
-                "name the loss, the numbers and the gradients instead"
-            )
+        self._bound(name, max(len(sheet.formulas), len(sheet.values)))
         formulas = {(name, row, column): text for row, column, text in sheet.formulas.cells()}
         formulas |= {(name, *cell_position(cell)): text for cell, text in sheet.filled.items()}
         dates = {(name, *cell_position(cell)) for cell in sheet.dates}
@@ -80,6 +76,15 @@ class Cells:
                 number = isinstance(value, float) and at not in dates
                 (self.numbers if number else self.others).add(at)
         self.formulas |= formulas
+        self._bound(name, len(self.texts) + len(self.numbers) + len(self.formulas))
+
+    @staticmethod
+    def _bound(name: str, count: int) -> None:
+        if count > MOST_CELLS:
+            raise GradcheckError(
+                f"--find: {name} brings the workbook above {MOST_CELLS:,} cells; "
+                "name the loss, the numbers and the gradients instead"
+            )
 
     def kind(self, at: Place) -> Kind:
         """What stands in a cell; a formula that gives a text is a text."""
@@ -95,9 +100,9 @@ class Cells:
         """The last row and column of a cell, which may be merged with others."""
         return self.merged.get(at, at[1:])
 
-    def step(self) -> None:
-        """Counts one step of a search; raises :class:`GradcheckError` after too many."""
-        self.steps += 1
+    def step(self, count: int = 1) -> None:
+        """Counts steps of a search; raises :class:`GradcheckError` after too many."""
+        self.steps += count
         if self.steps > MOST_STEPS:
             raise GradcheckError(
                 "--find: the workbook's formulas are too much to follow; "

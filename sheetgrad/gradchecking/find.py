@@ -24,6 +24,8 @@ from sheetgrad.workbook.reading import read_workbook, readable
 from sheetgrad.xlsx.contents import Contents
 
 MOST_LOSSES = 100  # cells that may be the loss
+MOST_ALIKE = 30  # blocks of gradients with the label of one number
+PAIRING = 50  # steps that it counts to try a block of gradients on one of numbers
 LOOKED_FOR = "dw, ∂L/∂w, dL/dw1, w.g, w gradient, grad w or ∇w, or a heading gradient beside numbers"
 
 
@@ -124,6 +126,7 @@ class _Search:
         self.left_out: dict[str, str] = {}  # by claim, why
         self.loss_names: set[str] = set()  # plain, of all cells that may be the loss
         self.typed: list[tuple[Labelled, Gradient]] = []  # gradients that are typed numbers
+        self._found_numbers: dict[str, list[Labelled]] = {}
         self._made_of: dict[Range, set[Place]] = {}
 
     def find(self, loss: str | None, given: list[Pair]) -> Found:
@@ -172,14 +175,18 @@ class _Search:
     def _proposals(self) -> Iterator[Pair]:
         """Every pair that the labels allow; where one says more than another of the same cells, only what it says."""
         taken: set[Place] = set()
-        claims = list(self._claims())
+        waiting = sorted(self._claims(), key=lambda claim: claim.quiet)
         for way in (self._by_name, self._by_place):
-            for claim in sorted(claims, key=lambda claim: claim.quiet):
+            left = []
+            for claim in waiting:
                 found = [pair for pair in way(claim) if taken.isdisjoint(cells_of(pair.gradients.range))]
-                for pair in found:
+                if found:
                     self.left_out.pop(str(claim), None)
-                    yield pair
+                    yield from found
+                else:
+                    left.append(claim)
                 taken.update(cell for pair in found for cell in cells_of(pair.gradients.range))
+            waiting = left
 
     def _claims(self) -> Iterator[_Claim]:
         """Every text, and every defined name, that says that gradients stand there."""
@@ -281,6 +288,8 @@ class _Search:
 
     def _numbers(self, name: str) -> list[Labelled]:
         """The blocks of typed numbers that bear a name."""
+        if name in self._found_numbers:
+            return self._found_numbers[name]
         found = {}
         for text, area in self.cells.names.items():
             if name in names_of(text) and all(at in self.cells.numbers for at in cells_of(area)):
@@ -288,11 +297,13 @@ class _Search:
         for at in self._texts.get(name, ()):
             for area in self.blocks.of(at, Kind.NUMBER):
                 found.setdefault(area, Labelled(self.cells.texts[at], area, at))
-        return list(found.values())
+        self._found_numbers[name] = list(found.values())
+        return self._found_numbers[name]
 
     def _fitted(self, numbers: Range, claim: _Claim) -> Range | None:
         """The gradients of these numbers among what a claim may mean: a block of their shape, one in which a number was
         typed, the first of a table of steps, or the sum over a table of examples."""
+        self.cells.step(PAIRING)
         shapes = dict.fromkeys((numbers.shape, numbers.shape[::-1]))
         for shape in shapes:
             for area in claim.formulas:
@@ -491,7 +502,7 @@ class _Search:
         some = [pair for pair in some if pair.gradients.at is None] or some
         if len(some) == 1:
             return some[0]
-        for pair in some:
+        for pair in some if len(some) <= MOST_ALIKE else ():
             others = [other.gradients.range for other in some if other is not pair]
             if all(self._behind(pair.gradients.range).issuperset(cells_of(area)) for area in others):
                 return pair
