@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from openpyxl.utils.cell import range_boundaries
@@ -76,6 +76,16 @@ class OpenWorkbook(Session):
                     raise
                 _put(self._book, *cell, None)
         self._stale |= bool(before)
+
+    def clear(self, sheet: str, cells: Iterable[str]) -> None:
+        """Formualizer 0.13 does not look again at a formula that could not spill: it is set once more."""
+        if not (cells := list(cells)):
+            return
+        super().clear(sheet, cells)
+        for row, column, value in list(self.grids()[sheet].cells()):
+            if value == "#SPILL!" and (formula := self._book.get_formula(sheet, row, column)):
+                _put(self._book, sheet, row, column, Formula(f"={formula.lstrip('=')}"))
+        self._stale = True
 
     def grids(self) -> Grids:
         self._settle()

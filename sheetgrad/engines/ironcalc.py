@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -76,6 +76,9 @@ class OpenModel(Session):
         for place, formula, value in reversed(before):
             self._set(*place, Formula(formula) if formula else value)
         self._stale |= bool(before)
+
+    def clear(self, sheet: str, cells: Iterable[str]) -> None:
+        """Nothing to do: IronCalc fills the cells of an array formula whatever is stored there, and lets nobody in."""
 
     @_quiet
     def grids(self) -> Grids:

@@ -173,7 +173,8 @@ class Tried:
 
 
 def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
-    session.change(question.filled)
+    for name, sheet in question.sheets.items():
+        session.clear(name, sheet.filled)  # what is stored there would keep an array formula from filling them
     session.change(question.extra)
     trials = Trials(session, question.loss, question.step, question.free)
     _complain(engine, session, question)
@@ -215,6 +216,8 @@ def _named(
     )
     if not wrong:
         return (), []
+    if not trials.session.quick:
+        return (), ["slips were not looked for: the engine takes too long to be asked so often"]
     more = [f"slips were looked for in the first {MOST_WRONG} of {len(wrong)} wrong gradients"]
     return tuple(named(trials, question, sets, wrong, right)), more if len(wrong) > MOST_WRONG else []
 
