@@ -23,7 +23,7 @@ from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
 from sheetgrad.sheets import check
-from sheetgrad.tables.agreement import AGREE, KINK
+from sheetgrad.tables.agreement import AGREE, KINK, UNKNOWN
 from sheetgrad.verifying.verify import compare, difference
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
@@ -171,7 +171,7 @@ class Workshop:
             judged = self.handouts.engine.values({check.NAME: self._checks})
             self.handouts.engine.restore(before)
             for cell, sign in judged[check.NAME].items():
-                if sign not in (AGREE, KINK):
+                if sign not in (AGREE, KINK, UNKNOWN):
                     raise ProofError(f"{check.NAME}!{cell} shows {sign} for the right answer")
         return self.handouts.fill(given, values, words)
 
@@ -193,7 +193,7 @@ class Workshop:
             if not difference(found, expected, 0.0, 1e-12)[2]:
                 raise ProofError(f"{sheet}!{cell}: {key} is {found}, expected {expected:.12g}")
         for sheet, cell in self._verdicts:
-            if values[sheet][cell] not in (AGREE, KINK):
+            if values[sheet][cell] not in (AGREE, KINK, UNKNOWN):
                 raise ProofError(f"{sheet}!{cell}: the gradient does not agree with its nudge")
         return self.keys.fill(given, values, words)
 
