@@ -28,7 +28,7 @@ TOP = 6
 STEP, CARRIED = (3, 3), (3, 5)  # row and column of h, and of how much the pass carries
 TABLE = table("check")
 VISIBLE = TABLE.shown
-VERDICT, MARK = "verdict", "mark"
+VERDICT = "verdict"
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> tuple[Sheet, list[Block]]:
@@ -40,7 +40,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     tensors = [key.removesuffix(".g") for key in drawing.blanks.keys]
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in tensors)
     sheet.label(1, 2, "Is it right? Nudge and see", "title")
-    rule = "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves."
+    rule = "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves. A ? means that the nudges cannot tell here."
     sheet.label(2, 2, rule, "remark_wrapped", span=VISIBLE)
     sheet.heights[2] = 28
     sheet.label(3, 2, "h", "setting_name")
@@ -117,12 +117,12 @@ def _beside_the_blank(drawing: Drawing, key: str, lines: Lines) -> list[Block]:
     place = next(item.place for item in drawing.drawn if item.key == key and item.purpose == "check")
     strides = [int(np.prod(place.shape[axis + 1 :], dtype=int)) for axis in range(len(place.shape))]
     steps = tuple((stride, 0) if lines.passes.across else (0, stride) for stride in strides)
-    area = lines.area(MARK)
+    area = lines.area(VERDICT)
     verdicts = Placement(NAME, area.top, area.left, place.shape, steps)
     waiting = np.full(place.shape, TABLE.constants["waiting"], dtype=object)
     more = dict(style="check", number_format="@")
-    cells = CellArray.named(MARK, place.shape)
-    return formula_blocks(cells, place, {MARK: [verdicts]}, waiting, key, **more)
+    cells = CellArray.named(VERDICT, place.shape)
+    return formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more)
 
 
 def score(sheet: Sheet, row: int, column: int, verdicts: Sequence[Area]) -> None:

@@ -29,10 +29,9 @@ from sheetgrad.lines.readings import CELLS
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
 from sheetgrad.plan.drawing import Drawing, formula_blocks
 from sheetgrad.plan.extents import placed
-from sheetgrad.plan.fields import cells_of, largest, panel
+from sheetgrad.plan.fields import cells_of, panel
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, TITLES, WAYS, Passes
 from sheetgrad.sheets.nudge import h_place
-from sheetgrad.tables.agreement import AGREEMENT
 from sheetgrad.tables.table import table
 
 NAME = "Jacobian"
@@ -275,10 +274,13 @@ class _Pair:
         now = CellArray.named(self.output, self.values[self.output].shape)
         cells["now"] = (now[self.row_of[0]] if self.row_of else now)[:, None]
         book = self._nudged_places(passes)
-        size = largest(numbers["plus"]) + largest(self.numbers) * max(1.0, largest(self.values[self.given]))
-        given = {"carried": self.numbers.size * size, "h": self.lesson.nudge.step}
-        off = AGREEMENT.constants["roundings"] * AGREEMENT.constants["epsilon"] * given["carried"] / given["h"]
-        places, below, made = {"rule": [rule]}, passes.bottom + 1, {}
+        row = self.values[self.given][self.given_row]
+        given = {"outputs": numbers["now"], "inputs": row, "rule": self.numbers, "entries": float(self.numbers.size)}
+        given["h"] = self.lesson.nudge.step
+        off = float(TABLE.on_numbers(given)["rounding"].value) / given["h"]
+        places = {"rule": [rule], "outputs": self._row(self.output, self.row_of)}
+        places["inputs"] = self._row(self.given, self.given_row)
+        below, made = passes.bottom + 1, {}
         titles = {
             "nudged": "from nudges",
             "halved": "from nudges by h/2",
@@ -291,15 +293,20 @@ class _Pair:
             formula = _from_nudges(word, cells, CellArray.named("h", ()))
             style = "nudge" if not k else "index"
             places[word] = [self._matrix(*at, title, formula, book, made[word], style, (1, 2, 2, 4)[k] * off)]
-        found = TABLE.on_numbers({**given, "rule": self.numbers, **made})
+        found = TABLE.on_numbers({**given, **made})
         ranges = {word: cells_of(part, word) for word, part in places.items()}
-        formulas = TABLE.on_cells(ranges, {"carried": given["carried"]})
+        formulas = TABLE.on_cells(ranges, {"entries": self.numbers.size})
         row = below + self.out + 3
         at = {word: (row + k, FIRST_COLUMN + 2) for k, word in enumerate(FOLDED)}
         at["verdict"] = (top + self.out + 3, FIRST_COLUMN)
         places |= book | {word: [Placement(NAME, *cell, (), ())] for word, cell in at.items()}
         panel(self.sheet, at, TABLE, found, formulas, places, {})
         self.sheet.sentences.append(places["verdict"][0].area)
+
+    def _row(self, key: str, row: Index) -> list[Placement]:
+        """Where the numbers of one example stand."""
+        place = self.drawing.places[key][0]
+        return [Placement(place.sheet, *place.cell((*row, 0)), place.shape[-1:], place.steps[-1:])]
 
     def _nudged_places(self, passes: Passes) -> dict[str, list[Placement]]:
         """Where the outputs stand after each way to nudge, where they stand as they are, and h."""
