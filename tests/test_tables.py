@@ -16,7 +16,7 @@ from sheetgrad.engines.formualizer import _value
 from sheetgrad.formulas.places import Area, Placement, address
 from sheetgrad.formulas.printing import Printer
 from sheetgrad.lines.parse import LanguageError, parse_expression
-from sheetgrad.lines.spreads import OPEN, Choice, Range, Spread
+from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.lines.typed import Range as Cells
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import step_size, tangent
@@ -166,7 +166,14 @@ def matrices(chance):
     nudged = rule + float(chance.choice([0.0, 1e-8, 1e-3]))
     gaps = np.full(rule.shape, float(chance.choice([1e-4, 0.5])))
     made = {"nudged": nudged, "halved": nudged + 1e-9, "gaps": gaps, "gaps_half": gaps / chance.choice([1, 2])}
-    return {"rule": rule, **made, "outputs": [[1.0], [2.0]], "inputs": [0.5, 3.0], "h": 1e-4, "entries": float(rule.size)}
+    return {
+        "rule": rule,
+        **made,
+        "outputs": [[1.0], [2.0]],
+        "inputs": [0.5, 3.0],
+        "h": 1e-4,
+        "entries": float(rule.size),
+    }
 
 
 def filled(chance):
@@ -336,7 +343,7 @@ def test_a_comparison_that_rounding_decides_accepts_both_verdicts_and_only_then(
         return AGREEMENT.on_numbers({**known, **sides, "gradient": 1.0 + doubt + apart})["sign"].expected[()]
 
     assert said(-noise) == AGREE and said(noise) == DISAGREE
-    assert set(said(0.0)) == {AGREE, DISAGREE}
+    assert {AGREE, DISAGREE} <= set(said(0.0))
 
 
 def test_numbers_carry_what_they_may_be_off_by_through_every_operation():

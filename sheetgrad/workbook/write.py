@@ -200,7 +200,7 @@ def _limits(target: Worksheet, sheet: Sheet) -> None:
     """Cells into which only numbers within their limits can be typed."""
     for (row, column), limits in sheet.limits.items():
         at = address(row, column)
-        rule = f"AND(ISNUMBER({at}),{at}>{'' if limits.above else '='}{limits.least:g},{at}<={limits.most:g})"
+        rule = f"AND(ISNUMBER({at}),{at}>{'' if limits.above else '='}{number_text(limits.least)},{at}<={number_text(limits.most)})"
         validation = DataValidation(type="custom", formula1=rule, allow_blank=False, showErrorMessage=True)
         validation.errorTitle, validation.error = "Not a number for this cell", f"Expected {limits.refuse(None, None)}"
         target.add_data_validation(validation)
