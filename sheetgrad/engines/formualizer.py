@@ -78,13 +78,15 @@ class OpenWorkbook(Session):
         self._stale |= bool(before)
 
     def clear(self, sheet: str, cells: Iterable[str]) -> None:
-        """Formualizer 0.13 does not look again at a formula that could not spill: it is set once more."""
+        """Formualizer 0.13 does not look again at a formula that could not spill, nor at all of those that read it: what
+        shows an error is set once more."""
         if not (cells := list(cells)):
             return
         super().clear(sheet, cells)
-        for row, column, value in list(self.grids()[sheet].cells()):
-            if value == "#SPILL!" and (formula := self._book.get_formula(sheet, row, column)):
-                _put(self._book, sheet, row, column, Formula(f"={formula.lstrip('=')}"))
+        for name, grid in self.grids().items():
+            for row, column, value in list(grid.cells()):
+                if isinstance(value, ErrorValue) and (formula := self._book.get_formula(name, row, column)):
+                    _put(self._book, name, row, column, Formula(f"={formula.lstrip('=')}"))
         self._stale = True
 
     def grids(self) -> Grids:
