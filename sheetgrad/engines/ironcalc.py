@@ -78,7 +78,13 @@ class OpenModel(Session):
         self._stale |= bool(before)
 
     def clear(self, sheet: str, cells: Iterable[str]) -> None:
-        """Nothing to do: IronCalc fills the cells of an array formula whatever is stored there, and lets nobody in."""
+        """IronCalc lets nobody into the cells that an array formula fills, and fills them whatever is stored there."""
+        for cell in cells:
+            try:
+                self.change({sheet: {cell: None}})
+            except Exception as error:
+                if "array formulas" not in str(error):
+                    raise
 
     @_quiet
     def grids(self) -> Grids:
