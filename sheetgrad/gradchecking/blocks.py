@@ -9,8 +9,8 @@ from functools import cached_property
 
 from openpyxl.utils.cell import get_column_letter
 
-from sheetgrad.gradchecking.cells import Cells, Kind
-from sheetgrad.gradchecking.labels import is_value
+from sheetgrad.gradchecking.cells import Cells, Kind, named
+from sheetgrad.gradchecking.labels import is_value, shown
 from sheetgrad.gradchecking.ranges import Place, Range
 
 FARTHEST = 30  # columns between a gradient and the numbers that it stands beside
@@ -236,18 +236,10 @@ class Blocks:
             if first in formula:
                 read = set(self.cells.reads(at))
                 whole = read == {area}
-                single = len(read) == size and all(one.shape == (1, 1) and _inside(one, area) for one in read)
+                single = len(read) == size and all(one.shape == (1, 1) and inside(one, area) for one in read)
                 if whole or single:
                     found.append(at)
         return found
-
-
-def _inside(one: Range, area: Range) -> bool:
-    return (
-        one.sheet == area.sheet
-        and area.top <= one.top <= one.bottom <= area.bottom
-        and area.left <= one.left <= one.right <= area.right
-    )
 
 
 def _turn(area: Range) -> Range:
@@ -265,3 +257,17 @@ def cells_of(area: Range) -> Iterator[Place]:
     for row in range(area.top, area.bottom + 1):
         for column in range(area.left, area.right + 1):
             yield area.sheet, row, column
+
+
+def inside(part: Range, area: Range) -> bool:
+    """Whether all cells of a range are cells of another."""
+    return (
+        part.sheet == area.sheet
+        and area.top <= part.top <= part.bottom <= area.bottom
+        and area.left <= part.left <= part.right <= area.right
+    )
+
+
+def told(one: Labelled) -> str:
+    """A block as people are told of it: its label and its cells."""
+    return f"{shown(one.label)} ({named(one.range)})" if one.label else named(one.range)
