@@ -3,6 +3,7 @@
 import json
 import random
 import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -422,6 +423,22 @@ def test_names_of_the_whole_sheet_formulas_that_are_none_and_endless_labels_do_n
     book.defined_names["E"] = DefinedName("E", attr_text="S!#REF!")
     book.save(path)
     assert ranges(find(path)) == {"S!A2:B2": "S!A6:B6"}
+
+
+@pytest.mark.long
+def test_nothing_that_is_short_enough_to_be_searched_takes_long(tmp_path):
+    checkers = [[("dw" if (row + column) % 2 else "=1") for column in range(300)] for row in range(300)]
+    books = [
+        [["dw"] * 300] * 300,
+        [*checkers, ["w", 1], ["loss", "=B301"]],
+        [["dw"] * 400, *([["=1"] * 400] * 400), ["w", 1], ["loss", "=B402"]],
+        [["E"] * 400, *([["=1"] * 400] * 400), ["w", 1], ["dw", "=B402"]],
+    ]
+    for rows in books:
+        path, start = made(tmp_path, {"A1": rows}), time.monotonic()
+        with pytest.raises(GradcheckError):
+            find(path)
+        assert time.monotonic() - start < 60
 
 
 # -- any layout ---------------------------------------------------------------------------------------------------
