@@ -82,7 +82,8 @@ def test_a_label_may_say_only_that_it_is_a_gradient(label):
 
 
 @pytest.mark.parametrize(
-    "label", ["w", "Δw", "loss", "learning rate", "new w", "h = w·x", "w" * 200, "output/input", "step"]
+    "label",
+    ["w", "Δw", "loss", "learning rate", "new w", "h = w·x", "w" * 200, "output/input", "step", "d" + "w" * 200],
 )
 def test_other_labels_say_nothing_of_gradients(label):
     assert gradient_of(label) is None
@@ -331,6 +332,46 @@ def test_the_same_without_sections_is_not_guessed(tmp_path):
         find(made(tmp_path, cells))
 
 
+def test_names_that_return_are_told_apart_by_their_shape(tmp_path):
+    cells = {"A1": [["w", 2, 3]], "A3": [["w", 4], [None, 5]], "E1": [["dw", "=2*B1", "=2*C1"]]}
+    found = find(
+        made(tmp_path, cells | {"E3": [["dw", "=2*B3"], [None, "=2*B4"]], "A9": [["loss", "=SUMSQ(B1:C1,B3:B4)"]]})
+    )
+    assert ranges(found) == {"S!B1:C1": "S!F1:G1", "S!B3:B4": "S!F3:F4"}
+
+
+def test_a_defined_name_says_more_than_a_label(tmp_path):
+    path = made(tmp_path, SQUARE | {"A5": [["dw"], ["=A2", "=B2"]], "G9": [GRADIENT]})
+    book = load_workbook(path)
+    book.defined_names["grad_w"] = DefinedName("grad_w", attr_text="S!$G$9:$H$9")
+    book.save(path)
+    assert ranges(find(path)) == {"S!A2:B2": "S!G9:H9"}
+
+
+def test_on_a_sheet_of_gradients_a_name_may_begin_with_d(tmp_path):
+    sheets = {"Forward": {"A1": [["dose", 2], ["loss", "=B1^2"]]}, "Gradients": {"A1": [["dose", "=2*Forward!B1"]]}}
+    assert ranges(find(made(tmp_path, sheets))) == {"Forward!B1": "Gradients!B1"}
+
+
+def test_a_text_that_tells_how_a_gradient_is_found_is_not_one_that_is_left_out(tmp_path):
+    found = find(made(tmp_path, SQUARE | {"A5": [["dw"], GRADIENT], "G1": [["dL/dw = 2 · w =", 2]]}))
+    assert ranges(found) == {"S!A2:B2": "S!A6:B6"} and found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"A5": [[1], [2]]},  # no heading in line with that of the gradients
+        {"A4": [["a", "b", "c"]], "A5": [[1, 2, 3], [4, 5, 6]], "D5": [["", "=2*C5"], ["", "=2*C6"]]},  # a wider block
+    ],
+)
+def test_numbers_that_merely_stand_near_are_not_taken(tmp_path, numbers):
+    gradient = {"D4": [["gradient", "gradient"], ["=2*A5", "=2*B5"], ["=2*A6", "=2*B6"]]}
+    path = made(tmp_path, gradient | numbers | {"G1": [["loss", "=SUMSQ(A5:B6)"]]}, ("S!D4:E4",))
+    with pytest.raises(GradcheckError, match="no gradient can be paired|no formulas are labelled"):
+        find(path)
+
+
 # -- the command --------------------------------------------------------------------------------------------------
 
 
@@ -410,6 +451,19 @@ def test_formulas_that_read_everything_are_given_up_in_good_time(tmp_path, monke
     rows = [[f"=SUM(H{k + 1}:H$400)"] for k in range(1, 400)]
     path = made(tmp_path, SQUARE | {"A5": [["dw"], GRADIENT], "H1": rows, "D1": [["loss", "=A2^2+B2^2+0*H1"]]})
     with pytest.raises(GradcheckError, match="too much to follow"):
+        find(path)
+
+
+def test_a_range_of_all_rows_and_columns_costs_what_stands_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("sheetgrad.gradchecking.cells.MOST_STEPS", 2_000)
+    cells = {"A1": [["w", 2]], "A3": [["dw", "=2*B1"]], "D9": [["loss", "=SUM(Other!1:1048576)"]]}
+    path = made(tmp_path, {"S": cells, "Other": {"B2": [["=S!B1^2"]]}})
+    assert ranges(find(path)) == {"S!B1": "S!B3"}
+
+
+def test_a_formula_longer_than_a_spreadsheet_takes_is_not_read(tmp_path):
+    path = made(tmp_path, {"A1": [["w", 2], ["loss", "=B1^2" + "+0*B1" * 2_000], ["dw", "=2*B1"]]})
+    with pytest.raises(GradcheckError, match="no formula that depends on w"):
         find(path)
 
 

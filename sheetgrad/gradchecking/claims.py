@@ -201,11 +201,7 @@ class Claims:
         for shape in shapes:
             for area in claim.mixed:
                 part = replace(area, bottom=area.top + shape[0] - 1, right=area.left + shape[1] - 1)
-                if (
-                    inside(part, area)
-                    and not inside(numbers, part)
-                    and all(inside(one, part) for one in claim.formulas if inside(one, area))
-                ):
+                if inside(part, area) and all(inside(one, part) for one in claim.formulas if inside(one, area)):
                     return part
         for area in claim.formulas:
             found = self._first_step(numbers, area) or self._summed(numbers, area)

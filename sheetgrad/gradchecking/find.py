@@ -216,8 +216,6 @@ class _Search:
             if one:
                 by_numbers.setdefault(one.numbers.range, []).append(one)
         chosen = [pair for some in by_numbers.values() if (pair := self._one_gradient(some))]
-        plainly = {at for pair in chosen if not pair.quiet for at in cells_of(pair.numbers.range)}
-        chosen = [pair for pair in chosen if not pair.quiet or plainly.isdisjoint(cells_of(pair.numbers.range))]
         return sorted(chosen, key=lambda pair: self._order(pair.numbers.range))
 
     def _order(self, area: Range) -> tuple[int, int, int]:
