@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sheetgrad.autodiff.slips import Slip, slips
 from sheetgrad.building import carried
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
@@ -107,6 +108,11 @@ class Workshop:
         self.blanks = _cells(self.handout_plan, "blank", self.lesson)
         self._printed: dict[tuple[bool, bool], tuple[Stencil, Cells]] = {}
         self.shapes = {name: tensor.values.shape for name, tensor in self.lesson.tensors.items()}
+
+    @cached_property
+    def slips(self) -> Mapping[str, Sequence[Slip]]:
+        """The usual slips by blank gradient."""
+        return {key: slips(self.lesson.program, key) for key in self.lesson.exercise.blank}
 
     # -- numbers ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ SHORT = {  # the hints in the report
     "sign": "the sign",
     "mask": "no mask",
     "slope": "no slope of the function",
+    "neighbour": "a neighbour's number",
+    "before": "what went into the function",
+    "share": "a sum is missing",
     "dollar": "dragged wrongly?",
     "still": "does not move",
 }

@@ -23,7 +23,7 @@ from sheetgrad.classroom.mark.answers import (
     WRONG,
     Answer,
 )
-from sheetgrad.classroom.mark.slips import usual_slips
+from sheetgrad.classroom.mark.slips import wrong_gradients
 from sheetgrad.classroom.mark.trials import Arrays, close
 from sheetgrad.engines import Changes, ErrorValue, Value, Values, Wanted
 from sheetgrad.formulas.expressions import Index
@@ -148,7 +148,7 @@ class Judge:
         found = []
         for bases in (own, self.tried):
             by_trial = [
-                {(slip.name, slip.which): slip.values for slip in usual_slips(self.program, key, base)}
+                {one.slip: one.values for one in wrong_gradients(self.shop.slips[key], self.program, base)}
                 for base in bases
             ]
             right = [base[key] for base in bases]
