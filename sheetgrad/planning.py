@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from sheetgrad.formulas.places import Area
 from sheetgrad.lesson.kinds import SheetKind, sheet_kinds
@@ -13,15 +15,16 @@ from sheetgrad.plan.equations import draw
 from sheetgrad.sheets import check, cover, gradients, task
 
 
-def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
+def make_plan(lesson: Lesson, number_format: str = "", values: Mapping[str, np.ndarray] | None = None) -> Plan:
     """The plan of the lesson's workbook, with what NumPy says that each formula must show.
 
-    ``number_format`` is that of computed numbers, where it must not depend on them.
+    ``number_format`` is that of computed numbers, where it must not depend on them. ``values`` are all tensors and
+    gradients where they are not what the lesson's own lines give: where a student has mended some of these.
 
     The formulas depend on the lines and shapes alone, the expected values also on the lesson's numbers.
     Raises :class:`~sheetgrad.plan.blocks.PlanError` naming the line that does not fit a workbook.
     """
-    values = lesson.program.run(lesson.values)
+    values = lesson.program.run(lesson.values) if values is None else values
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
     first = cover.build(lesson, made, missing)

@@ -14,6 +14,7 @@ from sheetgrad.verifying.comparing import Comparison, Sheets, compare, count_for
 from sheetgrad.verifying.difference import difference
 from sheetgrad.verifying.present import with_present_numbers
 from sheetgrad.verifying.proof import prove
+from sheetgrad.verifying.purpose import on_purpose, own_cells, values_with
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck
 from sheetgrad.workbook.reading import carried_lesson, carried_table, read_workbook, readable, saved_by
 from sheetgrad.xlsx.contents import Contents
@@ -63,8 +64,15 @@ def _compared(
         return Comparison(count_formulas(sheets), mismatches=problems).report(str(path), lesson.name, engine)
     if changed is not None:
         lesson, plan = changed, make_plan(changed)
+    if lesson.bug is None:
+        return replace(compare(plan, sheets, found, str(path), lesson.name, engine), proof=prove(lesson))
+    own = own_cells(lesson, plan, sheets, found)
+    values = values_with(lesson, own)
+    if own:
+        plan = make_plan(lesson, values=values)
     report = compare(plan, sheets, found, str(path), lesson.name, engine)
-    return replace(report, proof=prove(lesson))
+    bug, wrong = on_purpose(lesson, values, own)
+    return replace(report, proof=prove(lesson, values), bug=bug, mismatches=(*wrong, *report.mismatches))
 
 
 __all__ = ["Mismatch", "Report", "TensorCheck", "compare", "difference", "verify"]

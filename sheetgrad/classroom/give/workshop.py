@@ -244,12 +244,9 @@ def _cells(plan: Plan, kind: str, lesson: Lesson) -> Cells:
             seen.add((block.name, block.panel))
             if block.kind != kind:
                 continue
-            shape = shapes[block.name]
-            stack = np.unravel_index(block.panel, shape[:-2]) if len(shape) > 2 else ()
-            inner = list(np.ndindex(shape[len(stack) :]))
             places = [(block.row + i, block.column + j) for i, j in np.ndindex(block.rows, block.columns)]
-            for place, index in zip(places, inner, strict=True):
-                found[sheet.name, address(*place)] = block.name, (*map(int, stack), *index)
+            for place, index in zip(places, block.indices(shapes[block.name]), strict=True):
+                found[sheet.name, address(*place)] = block.name, index
     return found
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
 
-from sheetgrad.autodiff.program import run_lines
 from sheetgrad.classroom.give.workshop import Cell, Workshop, by_sheet, changes_to
 from sheetgrad.classroom.mark.answers import (
     EMPTY,
@@ -117,7 +116,9 @@ class Judge:
             for (sheet, cell), (_, index) in places.items():
                 if isinstance(values[sheet][cell], float):
                     shown[index] = values[sheet][cell]
-            good &= close(shown, self._given(right, {name: others[name] for name in self.blank if name != key})[key])
+            good &= close(
+                shown, self.program.run_around(right, {name: others[name] for name in self.blank if name != key})[key]
+            )
         return good
 
     def _arrays(self, values: Values) -> dict[str, np.ndarray]:
@@ -129,20 +130,10 @@ class Judge:
                 arrays[key][index] = value
         return arrays
 
-    def _given(self, right: Arrays, own: Arrays) -> dict[str, np.ndarray]:
-        """Everything that NumPy computes when ``own`` stands in some of the blanks, as far as it is numbers."""
-        values = dict(right)
-        last = {line.target: number for number, line in enumerate(self.program.backward)}
-        for number, line in enumerate(self.program.backward):
-            values = run_lines([line], values, self.program.rules)
-            if line.target in own and last[line.target] == number:
-                values[line.target] = np.where(np.isnan(own[line.target]), values[line.target], own[line.target])
-        return values
-
     def _slips(self, key: str, shown: Sequence[Arrays]) -> list[Tried]:
         """Each slip on all numbers, given the student's other blanks and given the right ones."""
         own = [
-            self._given(right, {name: arrays[name] for name in self.blank if name != key})
+            self.program.run_around(right, {name: arrays[name] for name in self.blank if name != key})
             for right, arrays in zip(self.tried, shown, strict=True)
         ]
         found = []
