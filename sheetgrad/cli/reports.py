@@ -19,6 +19,8 @@ def line(report: Report) -> str:
     sign = "[green]✓[/]" if report.ok else "[red]✗[/]"
     proof, nudged = report.proof, sum(report.nudges.values())
     kinks = f", {proof.kinks} at a kink" if proof.kinks else ""
+    if report.bug and proof.wrong:
+        kinks += f", {len(proof.wrong):,} wrong on purpose"
     return (
         f"{sign} {escape(report.workbook)}: {report.checked_cells:,} of {report.formula_cells:,} formula cells checked, "
         f"{proof.proven:,} of {proof.gradients:,} gradients proven{kinks}; {nudged:,} of them nudged on the sheet, "
@@ -72,6 +74,9 @@ def complain(report: Report) -> None:
         out.print(f"  {mismatch}", markup=False, soft_wrap=True)
     if len(report.mismatches) > MOST_SHOWN:
         out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
+    if report.bug and report.ok:
+        out.print(f"  a wrong gradient is there on purpose: {report.bug.state}", markup=False)
+        return
     if report.proof.wrong:
         wrong = f"{len(report.proof.wrong):,} of {report.proof.gradients:,} gradients are wrong; {report.proof.worst}"
         out.print(f"  {wrong}", markup=False, soft_wrap=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sheetgrad.lesson.model import Lesson
 
 KEYS = ("gradient", "line", "slip", "text", "title")
-SHOWS = 0.01  # of the larger number: a gradient that is off by so much is told from a right one by any nudge
+SHOWS = 1e-6  # of the larger number: a gradient that is off by so much is told from a right one by a nudge
 SMALLEST = 1e-6  # of the largest gradient: one that is next to nothing shows nothing
 
 

@@ -19,6 +19,13 @@ TEXT_COLUMN, SPAN = 2, 8
 CHARACTERS = 108  # of Calibri 11 in the merged text columns
 LINE = 15  # points
 TOP = 8  # the numbers to play with
+TO_MEND = """
+One backward line of this workbook is wrong, on purpose: find it and mend it. The sheet Nudge knows no rule. It changes one number by a little and watches the loss, so where it says ✗ the gradient is not what the loss does.
+
+A wrong gradient makes those wrong that are computed from it. So go through the sheet Gradients from bottom to top, as the backward pass does, and ask of each line whether it can be right: the first that cannot is the one.
+
+To mend it, type the right formula over the wrong one, in every cell of its block. The gradients are yours to change, all of them. When the right line stands there again, every sign is ✓.
+"""
 
 
 def settings_places() -> dict[str, Placement]:
@@ -42,7 +49,10 @@ def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[s
     sheet.input(TOP, 4, h, nudge.H, "0.0E+00")
     sheet.input(TOP + 1, 4, scheme, nudge.SCHEME)
     sheet.choices[TOP + 1, 4] = SCHEMES
-    row = _paragraphs(sheet, lesson, TOP + 3)
+    row = _paragraphs(sheet, lesson.text, TOP + 3)
+    if lesson.bug:
+        sheet.label(row, TEXT_COLUMN, "Your task", "heading")
+        row = _paragraphs(sheet, lesson.bug.text or TO_MEND, row + 1)
     row = _links(sheet, row, others, missing)
     _colours(sheet, row, lesson)
     sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}
@@ -54,8 +64,8 @@ def _verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
     sheet.sentences.append(shown.area(NAME))
 
 
-def _paragraphs(sheet: Sheet, lesson: Lesson, row: int) -> int:
-    for paragraph in lesson.text.split("\n\n"):
+def _paragraphs(sheet: Sheet, words: str, row: int) -> int:
+    for paragraph in words.split("\n\n"):
         text = " ".join(paragraph.split())
         if text:
             sheet.label(row, TEXT_COLUMN, text, "text", span=SPAN)
