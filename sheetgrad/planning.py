@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,20 +49,27 @@ def _sheets(lesson: Lesson, drawing: Drawing, values) -> tuple[dict[SheetKind, S
 
 def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, number_format: str = "0.000") -> Plan:
     """The plan of a handout for the student called ``name`` with the id ``mark``: the blanks of the lesson's exercise
-    are empty cells, and where they are ``checked`` a verdict stands beside each.
+    are empty cells, and where they are ``checked`` a verdict stands beside each. Of a lesson with a bug, nothing is blank,
+    and there is a verdict beside every gradient that the lesson asks for.
 
-    Nothing in it holds the gradients that are blank: neither their numbers, nor their formulas, nor the lines that
-    compute them.
+    Nothing in it holds the gradients that are blank, or the right ones of the line that is wrong: neither their numbers,
+    nor their formulas, nor the lines that compute them.
     """
     values = lesson.program.run(lesson.values)
-    blanks = Blanks(lesson.exercise.blank, checked)
-    drawing = draw(lesson, {}, blanks, number_format)
-    checks, marks = check.build(lesson, drawing, values) if checked else (None, [])
-    sheets = [gradients.build(lesson, drawing, values, marks=marks), *([checks] if checks else [])]
-    sheets.insert(0, task.build(lesson, drawing, sheets[-1].verdicts, name, mark))
+    drawing = draw(lesson, {}, _blanks(lesson, checked=checked), number_format)
+    checks = check.build(lesson, drawing, values) if checked else None
+    sheets = [gradients.build(lesson, drawing, values, marks=checks.marks if checks else ())]
+    sheets += [checks.sheet] if checks else []
+    sheets.insert(0, task.build(lesson, drawing, checks, name, mark))
     for sheet in sheets:
         sheet.locked, sheet.heading = True, (name, mark)
     return Plan(lesson.title, tuple(sheets), _names(drawing, sheets))
+
+
+def _blanks(lesson: Lesson, **how) -> Blanks:
+    if not lesson.bug:
+        return Blanks(lesson.exercise.blank, **how)
+    return Blanks(tuple(f"{name}.g" for name in lesson.program.requested), **how, answered=True)
 
 
 LARGE = dict(working=8, height=30.0)  # of a paper form: rows of free space, height of a box in points
@@ -72,12 +80,17 @@ def make_print_plan(
 ) -> Plan:
     """The plan of a handout to print: the Gradients sheet alone, with empty boxes or with the answers in them.
 
-    ``large`` is the form for pencil and paper, with larger boxes and space for working.
+    ``large`` is the form for pencil and paper, with larger boxes and space for working. Of a lesson with a bug, the sheet
+    shows the wrong line, and the answers the right one.
     """
-    values = lesson.program.run(lesson.values)
-    blanks = Blanks(lesson.exercise.blank, answered=answered, on_paper=True, **(LARGE if large else {}))
-    drawing = draw(lesson, {}, blanks, number_format)
-    sheet = gradients.build(lesson, drawing, values, task.print_heading(lesson, name, mark, answered))
+    form = dict(on_paper=True, **(LARGE if large else {}))
+    blanks = _blanks(lesson, **form) if lesson.bug else _blanks(lesson, answered=answered, **form)
+    if lesson.bug and answered:
+        blanks = replace(blanks, keys=(lesson.bug.gradient,))  # drawn as the answer
+    shown = lesson.mended if answered else lesson
+    values = shown.program.run(shown.values)
+    drawing = draw(shown, {}, blanks, number_format)
+    sheet = gradients.build(shown, drawing, values, task.print_heading(lesson, name, mark, answered))
     return Plan(lesson.title, (sheet,), _names(drawing, [sheet]))
 
 

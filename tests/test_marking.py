@@ -285,6 +285,7 @@ def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
         tmp_path / "curve",
         {
             "slope": {f"z.g[{n + 1},1]": f"={given[n]}" for n in range(3)} | right,
+            "upstream": {f"z.g[{n + 1},1]": f"=1-{out[n]}^2" for n in range(3)} | right,
             "before": {f"z.g[{n + 1},1]": f"={given[n]}*(1-{z[n]}^2)" for n in range(3)} | right,
             "two": {f"out.g[{n + 1},1]": f"=({out[n]}-{y[n]})/3" for n in range(3)},
         },

@@ -23,7 +23,7 @@ from sheetgrad.lines.shapes import ShapeError, broadcast_shape
 
 NAMES = (
     *("mask", "sum", "transposed", "slope", "mean", "two", "averaged", "sign"),
-    *("neighbour", "before", "share"),
+    *("neighbour", "before", "upstream", "share"),
 )
 Change = Callable[[ast.expr], ast.expr | None]  # of one node; None where it does not apply
 Made = Iterator[tuple[str, str, ast.expr]]  # name, which, the wrong expression
@@ -101,14 +101,16 @@ class _Slips:
         masks = [self._slip("mask", "", _opened(self.right))] if _compares(self.right) else self._carried_mask()
         found = [
             *masks,
-            *(self._slip(*one) for one in (*self._one_example(), *self._turned(), *self._unchanged())),
+            *(self._slip(*one) for one in self._one_example()),
+            *self._turned(),
+            *(self._slip(*one) for one in self._unchanged()),
             *self._means(),
             *(halves if squares[0] else []),
             *self._averaged(),
             *([] if squares[0] else halves),
             *self._both(squares[1]),
             self._slip("sign", "", self._signed()),
-            *(self._slip(*one) for one in (*self._neighbours(), *self._before(), *self._unshared())),
+            *(self._slip(*one) for one in (*self._neighbours(), *self._before(), *self._alone(), *self._unshared())),
         ]
         return [slip for slip in found if slip is not None]
 
@@ -157,6 +159,20 @@ class _Slips:
             if self.program.shapes[key] == self.line.shape and tensor_key(self.right) != key:
                 yield "slope", key, tensor_node(key)
 
+    def _alone(self) -> Made:
+        """Not multiplied by the gradient that comes from the step after it."""
+
+        def change(node: ast.expr) -> ast.expr | None:
+            match node:
+                case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                    if tensor_key(left) in self.gradients:
+                        return right
+                    if tensor_key(right) in self.gradients:
+                        return left
+            return None
+
+        yield "upstream", "", _along(self.right, change)
+
     def _unshared(self) -> Made:
         """The sum that a softmax takes off again."""
 
@@ -194,14 +210,16 @@ class _Slips:
 
     # -- one for another --------------------------------------------------------------------------------------------
 
-    def _turned(self) -> Made:
-        """The block turned over, and the line with one of its transposes left out."""
+    def _turned(self) -> Iterator[Slip | None]:
+        """The block turned over, which is a mistake of this line where rows meet columns, and the line with one of its
+        transposes left out."""
         shape = self.line.shape
         if len(shape) == 2 and shape[0] == shape[1]:
-            yield "transposed", "", ast.Attribute(substitute(self.right, {}), "T", ast.Load())
+            turned = ast.Attribute(substitute(self.right, {}), "T", ast.Load())
+            yield self._slip("transposed", "", turned, here=_products(self.right))
         turns = sum(isinstance(node, ast.Attribute) and node.attr in ("T", "mT") for node in ast.walk(self.right))
         for which in range(turns):
-            yield "transposed", str(which + 1), _Unturned(which).visit(substitute(self.right, {}))
+            yield self._slip("transposed", str(which + 1), _Unturned(which).visit(substitute(self.right, {})))
 
     def _neighbours(self) -> Made:
         """Another tensor of the same kind, or the first of a block for all of them."""
@@ -392,6 +410,11 @@ class _OneExample(ast.NodeTransformer):
     def _run(self, node: ast.expr) -> ast.expr:
         start = ast.Constant(self.example) if self.example else None
         return ast.Subscript(node, ast.Slice(start, ast.Constant(self.example + 1)), ast.Load())
+
+
+def _products(node: ast.expr) -> bool:
+    """Whether rows meet columns: a matrix product, or an outer one (``a[:, None] * g``)."""
+    return any(isinstance(part, ast.MatMult) or ast.unparse(part).endswith("None]") for part in ast.walk(node))
 
 
 def _is_turned(node: ast.expr) -> bool:

@@ -67,7 +67,10 @@ def hand_out(
         out.print(f"[green]✓[/] {escape(str(output))}: {len(todo)} handouts and their keys made{kept}", soft_wrap=True)
         course = record.course
         seeded = f"seed {course.seed}" if mode == "practice" or seed else "the seed is in handout.json"
-        out.print(f"  blank: {', '.join(course.lesson.exercise.blank)}; mode {mode}; {seeded}", markup=False)
+        given = len({one.slip for one in record.given.values()})
+        slips = f"one wrong line each, {given} different ones" if course.lesson.bug else ""
+        blank = slips or f"blank: {', '.join(course.lesson.exercise.blank)}"
+        out.print(f"  {blank}; mode {mode}; {seeded}", markup=False)
         others = len(record.given) - len(students)
         if others:
             out.print(f"  {others} students of {output} are not in {roster.name}", markup=False, soft_wrap=True)

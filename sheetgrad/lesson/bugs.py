@@ -27,13 +27,13 @@ SMALLEST = 1e-6  # of the largest gradient: one that is next to nothing shows no
 @dataclass(frozen=True)
 class Bug:
     """A backward line that is wrong on purpose: that of ``gradient``, such as ``w1.g``, is ``line``, such as
-    ``w1.g = l1.g.T @ x``. ``text`` is the task in words and ``title`` the title of its handouts, where the usual ones do
-    not fit."""
+    ``w1.g = l1.g.T @ x``. ``text`` and ``title`` are the task in words and the title of its handouts, in which every
+    student has another line that is wrong."""
 
     gradient: str
     line: str
-    text: str = ""
-    title: str = ""
+    text: str = "One backward line is wrong. Which one?"
+    title: str = "Find the wrong gradient"
 
     @property
     def instead(self) -> dict[str, ast.expr]:
@@ -54,7 +54,9 @@ def read_bug(table: Mapping, lesson: Lesson) -> Bug:
     if ("line" in table) == ("slip" in table):
         raise LessonError('[bug]: expected either line = "…", the wrong line, or slip = "…", what is wrong with it')
     line = _written(table, key) if "line" in table else _slipped(table, program, key).line.text
-    texts = (text_of(table, "text", 5_000, "", "[bug] ").strip(), text_of(table, "title", 200, "", "[bug] "))
+    texts = (
+        text_of(table, word, most, getattr(Bug, word), "[bug] ") for word, most in (("text", 5_000), ("title", 200))
+    )
     bug = Bug(key, line, *texts)
     try:
         wrong = lesson.with_parts(bug=bug)
@@ -74,14 +76,17 @@ def gradients(program: Program) -> list[str]:
 
 def possible_slips(program: Program, key: str) -> list[Slip]:
     """The slips that somebody could make in the line of this very gradient, each line once."""
-    found = {slip.line.text: slip for slip in reversed(slips(program, key)) if slip.here}
-    return list(reversed(found.values()))
+    found: dict[str, Slip] = {}
+    for slip in slips(program, key):
+        if slip.here:
+            found.setdefault(slip.line.text, slip)
+    return list(found.values())
 
 
-def wrong_numbers(lesson: Lesson, numbers: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """The numbers, such as ``w1[1,2]``, whose gradient the lesson's bug makes wrong so that it shows."""
+def wrong_numbers(lesson: Lesson, numbers: Mapping[str, np.ndarray], least: float = SHOWS) -> tuple[str, ...]:
+    """The numbers, such as ``w1[1,2]``, whose gradient the lesson's bug makes wrong by more than ``least`` of it."""
     right, shown = lesson.derived.run(numbers), lesson.program.run(numbers)
-    return tuple(name for name, apart in apart_by(lesson.program, right, shown).items() if not apart <= SHOWS)
+    return tuple(name for name, apart in apart_by(lesson.program, right, shown).items() if not apart <= least)
 
 
 def apart_by(program: Program, right: Mapping[str, np.ndarray], shown: Mapping[str, np.ndarray]) -> dict[str, float]:

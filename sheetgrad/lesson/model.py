@@ -166,8 +166,14 @@ class Lesson:
         """The same lesson with these gradients left blank in its handouts.
 
         Without names: those of ``[exercise]``, or else the gradients of all parameters that are asked for. Raises
-        :class:`LessonError` for a name that is no gradient of the lesson.
+        :class:`LessonError` for a name that is no gradient of the lesson, and for any where the task is to find a bug.
         """
+        if self.bug:
+            if names:
+                raise LessonError(
+                    f"blank: found {names[0]}, but in {self.name} a wrong line is to be found: none is blank"
+                )
+            return self
         if not names and self.exercise:
             return self
         default = [name for name in self.gradients if self.tensors[name].role == "parameter"] or self.gradients
@@ -181,7 +187,7 @@ class Lesson:
         """The lesson as it is handed out on drawn numbers: with the exercise's title, without notes on its own numbers,
         and with the sheets Lesson, Gradients and Nudge alone."""
         tensors = {name: replace(tensor, note="") for name, tensor in self.tensors.items()}
-        title = self.task.title or self.title
+        title = self.task.title or self.title  # an exercise may have none of its own
         return self.with_parts(title=title, tensors=MappingProxyType(tensors), sections=MappingProxyType({}))
 
     def setting(self, key: str) -> float | str:

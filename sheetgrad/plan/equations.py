@@ -180,7 +180,7 @@ class _Layout:
         self.last_column = max(self.last_column, column + columns - 1)
         if part.key in self.blanks.keys and self.blanks.height:
             self.heights |= dict.fromkeys(range(row, row + rows), self.blanks.height)
-        if part.purpose == "blank" and self.blanks.checked:
+        if self.blanks.check_beside(part.key, part.purpose):
             self._label(row - 1, column + columns, "right?", "shape_left")
             beside = placed(GRADIENTS, row, column + columns, part.shape, part.lying)
             self.drawn.append(Drawn(part.key, "check", step.number, beside))

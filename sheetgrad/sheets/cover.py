@@ -52,7 +52,7 @@ def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[s
     row = _paragraphs(sheet, lesson.text, TOP + 3)
     if lesson.bug:
         sheet.label(row, TEXT_COLUMN, "Your task", "heading")
-        row = _paragraphs(sheet, lesson.bug.text or TO_MEND, row + 1)
+        row = _paragraphs(sheet, TO_MEND, row + 1)
     row = _links(sheet, row, others, missing)
     _colours(sheet, row, lesson)
     sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}

@@ -49,8 +49,8 @@ class Judge:
     """Knows which numbers were tried: ``tried`` are all values by NumPy, the student's own numbers first."""
 
     def __init__(self, shop: Workshop, tried: Sequence[Arrays]):
-        self.shop, self.program, self.tried = shop, shop.lesson.program, tried
-        self.blank = shop.lesson.exercise.blank  # in the order of the backward pass
+        self.shop, self.program, self.tried = shop, shop.right.program, tried
+        self.blank = shop.asked  # in the order of the backward pass
 
     def answers(self, one: Submission) -> dict[str, Answer]:
         """The answers, tensor by tensor in the order of the backward pass.

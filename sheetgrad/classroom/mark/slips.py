@@ -25,6 +25,7 @@ HINTS = {
     "slope": "The gradient went through the function unchanged. Multiply by the slope of the function at that place.",
     "neighbour": "The number of a neighbour stands in it. Which cell of the other block belongs to this one?",
     "before": "What went into the function stands where its result belongs. Which of the two does the next line use?",
+    "upstream": "The gradient of the next step is not in it. How fast does the loss move with what this step gives?",
     "share": "A sum is missing: when one score grows, the others lose what it wins.",
 }
 

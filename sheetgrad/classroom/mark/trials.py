@@ -35,8 +35,8 @@ def choose_trials(shop: Workshop) -> list[Arrays]:
 def _told(shop: Workshop, right: Arrays, first: Arrays) -> dict[tuple, np.ndarray]:
     """For every slip, and for typing in the number of the ``first`` trial: the cells that give it away here."""
     told = {}
-    for key in shop.lesson.exercise.blank:
-        for wrong in wrong_gradients(shop.slips[key], shop.lesson.program, right):
+    for key in shop.asked:
+        for wrong in wrong_gradients(shop.slips[key], shop.right.program, right):
             told[key, *wrong.slip] = ~close(wrong.values, right[key])
         told[key, TYPED, ""] = ~close(first[key], right[key])
     return told
