@@ -56,7 +56,7 @@ def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, numbe
     nor their formulas, nor the lines that compute them.
     """
     values = lesson.program.run(lesson.values)
-    drawing = draw(lesson, {}, _blanks(lesson, checked=checked), number_format)
+    drawing = draw(lesson, {}, blanks_of(lesson, checked=checked), number_format)
     checks = check.build(lesson, drawing, values) if checked else None
     sheets = [gradients.build(lesson, drawing, values, marks=checks.marks if checks else ())]
     sheets += [checks.sheet] if checks else []
@@ -66,7 +66,8 @@ def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, numbe
     return Plan(lesson.title, tuple(sheets), _names(drawing, sheets))
 
 
-def _blanks(lesson: Lesson, **how) -> Blanks:
+def blanks_of(lesson: Lesson, **how) -> Blanks:
+    """What a handout leaves blank; where it is to be found what is wrong, the gradients that have a sign beside them."""
     if not lesson.bug:
         return Blanks(lesson.exercise.blank, **how)
     return Blanks(tuple(f"{name}.g" for name in lesson.program.requested), **how, answered=True)
@@ -84,7 +85,7 @@ def make_print_plan(
     shows the wrong line, and the answers the right one.
     """
     form = dict(on_paper=True, **(LARGE if large else {}))
-    blanks = _blanks(lesson, **form) if lesson.bug else _blanks(lesson, answered=answered, **form)
+    blanks = blanks_of(lesson, **form) if lesson.bug else blanks_of(lesson, answered=answered, **form)
     if lesson.bug and answered:
         blanks = replace(blanks, keys=(lesson.bug.gradient,))  # drawn as the answer
     shown = lesson.mended if answered else lesson

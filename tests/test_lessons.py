@@ -89,7 +89,7 @@ def test_gradients_equal_those_of_autograd(case):
     lesson = case.lesson
     if lesson.name == "kinks":  # at a corner of ReLU autograd shares the gradient; PyTorch and we give 0
         lesson = lesson.with_values(lesson.values | {"x": lesson.values["x"] + 0.25})
-    found = lesson.program.run(lesson.values)
+    found = lesson.derived.run(lesson.values)
 
     def loss(value, leaf):
         arrays = {**lesson.values, leaf: value}
@@ -150,6 +150,9 @@ def test_every_tensor_can_be_found_by_its_defined_name(case):
 
 def test_charts_point_at_the_numbers_and_name_their_axes(case):
     book = case.values
+    if case.lesson.bug:
+        assert not any(sheet._charts for sheet in book.worksheets)  # none of the laboratory is there
+        return
     (v,) = book["Step size"]._charts
     (curve,) = book["Tangent"]._charts
     assert v.x_axis.scaling.logBase == v.y_axis.scaling.logBase == 10

@@ -5,7 +5,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from lessons import COURSE, lesson_named
+from lessons import RIGHT, lesson_named
 from test_cli import sheetgrad
 
 from sheetgrad import Lesson, build
@@ -18,7 +18,7 @@ def lesson(forward: str, ops: str = "", **numbers) -> Lesson:
     return Lesson.from_table(tomllib.loads(text), "proof", "proof.toml")
 
 
-@pytest.mark.parametrize("name", COURSE)
+@pytest.mark.parametrize("name", RIGHT)
 def test_every_gradient_of_every_lesson_is_proven_or_at_a_kink(name):
     one = lesson_named(name)
     proof = prove(one)

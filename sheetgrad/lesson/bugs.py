@@ -99,9 +99,10 @@ def apart_by(program: Program, right: Mapping[str, np.ndarray], shown: Mapping[s
     found = {}
     for name, (one, other) in pairs.items():
         scale = np.maximum(np.maximum(np.abs(one), np.abs(other)), SMALLEST * largest)
-        for index in np.argwhere(~(one == other)):
-            at = tuple(map(int, index))
-            found[element_name(name, at)] = float(abs(one[at] - other[at]) / scale[at])
+        with np.errstate(all="ignore"):  # what is no number is off by no number
+            apart = np.abs(one - other) / scale
+        for index in map(tuple, np.argwhere(~(one == other)).tolist()):
+            found[element_name(name, index)] = float(apart[index])
     return found
 
 

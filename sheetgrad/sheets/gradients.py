@@ -66,8 +66,8 @@ def build(
         sheet.heights[2] = heading.height
     sheet.heading = heading.page
     shown = ["value", "gradient", "blank"] if drawing.blanks.keys and not lesson.bug else ["value", "gradient"]
-    locked = lesson.bug and drawing.blanks.keys
-    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, shown, MENDABLE if locked else EDITABLE)
+    yours = MENDABLE if drawing.blanks.keys else EDITABLE
+    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, shown, "" if drawing.blanks.on_paper else yours)
     loss = lesson.program.loss
     sheet.label(
         4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
@@ -162,7 +162,7 @@ def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
         sheet.label(row, column + k, WORDS[role], f"legend_{role}")
-    if "blank" not in shown:
+    if yours and "blank" not in shown:
         sheet.label(row, column + len(shown) + 1, yours, "editable_note")
 
 

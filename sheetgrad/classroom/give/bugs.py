@@ -9,32 +9,47 @@ from dataclasses import replace
 
 import numpy as np
 
-from sheetgrad.lesson.bugs import Bug, gradients, possible_slips, wrong_numbers
+from sheetgrad.autodiff.slips import Slip
+from sheetgrad.lesson.bugs import gradients, possible_slips, wrong_numbers
 from sheetgrad.lesson.model import Lesson
 
 MOST = 12  # slips in a class: each makes a workbook of its own, which is written and proven
 CLEAR = 0.002  # of the larger number: how far off some gradient must be
 
 
-def possible_bugs(lesson: Lesson) -> dict[str, Bug]:
-    """The bugs that students may get, by the label of their slip; the same whatever numbers they get.
+def with_slip(lesson: Lesson, label: str) -> Lesson:
+    """The lesson with another bug than its own, that of the slip with this label. Raises ``ValueError`` where the lesson has
+    no such slip."""
+    key = label.partition(" ")[0]
+    if key in gradients(lesson.derived):
+        for slip in possible_slips(lesson.derived, key):
+            if slip.label == label:
+                return _with(lesson, slip)
+    raise ValueError(f"slip: found {label[:60]!r}, which {lesson.name} does not have")
+
+
+def _with(lesson: Lesson, slip: Slip) -> Lesson:
+    return lesson.with_parts(bug=replace(lesson.bug, gradient=slip.line.target, line=slip.line.text))
+
+
+def possible_bugs(lesson: Lesson) -> dict[str, Lesson]:
+    """The lesson with each of the bugs that students may get, by the label of the slip; the same whatever numbers they get.
 
     Only those that give other gradients than the right line, and than the others, on the lesson's own numbers; of these
     so that every gradient and every kind of slip has its turn.
     """
     program = lesson.derived
     left = [slip for key in gradients(program) for slip in possible_slips(program, key)]
-    found: dict[str, Bug] = {}
+    found: dict[str, Lesson] = {}
     seen: set[bytes] = set()
     used: Counter[str] = Counter()
     while left and len(found) < MOST:
         slip = min(left, key=lambda one: used[one.name] + used[one.line.target])
         left.remove(slip)
-        bug = replace(lesson.bug, gradient=slip.line.target, line=slip.line.text)
-        buggy = lesson.with_parts(bug=bug)
+        buggy = _with(lesson, slip)
         gives = _asked(buggy)
         if gives not in seen and shows(buggy, lesson.values):
-            found[slip.label] = bug
+            found[slip.label] = buggy
             seen.add(gives)
             used.update((slip.name, slip.line.target))
     return found
@@ -54,7 +69,7 @@ def shows(lesson: Lesson, numbers: Mapping[str, np.ndarray]) -> bool:
 
 
 def draw_slip(
-    lesson: Lesson, bugs: Mapping[str, Bug], numbers: Mapping[str, np.ndarray], taken: Collection[str], *words: str
+    bugs: Mapping[str, Lesson], numbers: Mapping[str, np.ndarray], taken: Collection[str], *words: str
 ) -> str:
     """The slip for these words, such as a seed and a student's id, on the student's ``numbers``; another one where somebody
     has the same, as far as there are others. Raises ``ValueError`` where none shows."""
@@ -62,7 +77,7 @@ def draw_slip(
     digest = hashlib.sha256("\0".join((*words, "slip")).encode("utf-8")).digest()
     start = int.from_bytes(digest[:8], "big") % len(labels)
     order = [*labels[start:], *labels[:start]]
-    clear = [label for label in order if shows(lesson.with_parts(bug=bugs[label]), numbers)]
-    if not clear:
-        raise ValueError("no slip shows on the numbers that were drawn")
-    return next((label for label in clear if label not in taken), clear[0])
+    for label in (*(one for one in order if one not in taken), *order):
+        if shows(bugs[label], numbers):
+            return label
+    raise ValueError("no slip shows on the numbers that were drawn")

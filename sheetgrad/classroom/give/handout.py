@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from sheetgrad.classroom.give.bugs import draw_slip
+from sheetgrad.classroom.give.bugs import draw_slip, possible_bugs
 from sheetgrad.classroom.give.roster import Student, unusable
 from sheetgrad.classroom.give.workshop import MODES, Course, Workshop, workshop
 from sheetgrad.classroom.workers import each
@@ -73,10 +73,12 @@ class Record:
             for row in table["students"]:
                 student = Student(row["id"], row["name"], row["more"])
                 numbers, slip = tuple(map(float, row["numbers"])), row.get("slip", "")
-                known = slip in course.bugs if course.lesson.bug else slip == ""
+                known = bool(slip) == bool(course.lesson.bug)
                 if unusable(student.mark) or len(numbers) != size or not all(map(math.isfinite, numbers)) or not known:
                     raise HandoutError(f"{path}: what it says of {str(student.mark)[:60]!r} was changed")
                 given[student.mark] = Given(student, numbers, slip)
+            for slip in {one.slip for one in given.values()}:
+                _ = course.with_slip(slip).shown  # ValueError for one that is none of the lesson's
         except FileNotFoundError:
             raise HandoutError(f"{folder}: has no {RECORD}; expected a folder made by `sheetgrad handout`") from None
         except OSError as error:
@@ -135,7 +137,7 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
     given = dict(before.given) if before else {}
     twins = {mark.lower(): mark for mark in given}
     taken, slips = {one.numbers for one in given.values()}, {one.slip for one in given.values()}
-    shop = workshop(course.text)
+    shop, bugs = workshop(course.text), possible_bugs(lesson) if lesson.bug else {}
     for student in roster:
         mark = student.mark
         if twins.get(mark.lower(), mark) != mark:
@@ -145,7 +147,7 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
         else:
             if not before and (folder / f"{mark}.xlsx").exists():
                 raise HandoutError(f"{folder / mark}.xlsx: exists, and {RECORD} does not; choose another folder")
-            given[mark] = _drawn(shop, student, taken, slips)
+            given[mark] = _drawn(shop, bugs, student, taken, slips)
             taken.add(given[mark].numbers)
             slips.add(given[mark].slip)
     record = Record(course, given)
@@ -157,17 +159,21 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
     return record
 
 
-def _drawn(shop: Workshop, student: Student, taken: Collection[tuple[float, ...]], slips: Collection[str]) -> Given:
-    """What a new student gets: drawn again where somebody has the same, as far as the lesson has others."""
+def _drawn(
+    shop: Workshop,
+    bugs: Mapping[str, Lesson],
+    student: Student,
+    taken: Collection[tuple[float, ...]],
+    slips: Collection[str],
+) -> Given:
+    """What a new student gets, with one of the ``bugs`` if there are any: drawn again where somebody has the same, as far as the lesson has others."""
     course, mark = shop.course, student.mark
     for again in range(REDRAWS):
         drawn = shop.variants.draw(course.seed, mark, *[str(again)] * (again > 0))
         numbers = tuple(shop.flat(drawn))
         if numbers not in taken:
             break
-    if not course.lesson.bug:
-        return Given(student, numbers)
-    return Given(student, numbers, draw_slip(course.lesson, course.bugs, drawn, slips, course.seed, mark))
+    return Given(student, numbers, draw_slip(bugs, drawn, slips, course.seed, mark) if bugs else "")
 
 
 def missing(record: Record, folder: Path) -> list[Given]:

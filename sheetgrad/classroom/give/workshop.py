@@ -14,14 +14,13 @@ import numpy as np
 
 from sheetgrad.autodiff.slips import Slip, slips
 from sheetgrad.building import carried
-from sheetgrad.classroom.give.bugs import MOST, possible_bugs
+from sheetgrad.classroom.give.bugs import MOST, with_slip
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.engines import AUTOMATIC, get_engine
 from sheetgrad.errors import SheetgradError
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.places import address
-from sheetgrad.lesson.bugs import Bug
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
@@ -70,15 +69,10 @@ class Course:
         return replace(self, slip=slip) if slip else self
 
     @cached_property
-    def bugs(self) -> Mapping[str, Bug]:
-        """What can be wrong on purpose, by slip."""
-        return possible_bugs(self.lesson) if self.lesson.bug else {}
-
-    @property
     def shown(self) -> Lesson:
-        """The lesson as these handouts show it."""
+        """The lesson as these handouts show it. Raises ``ValueError`` for a slip that it does not have."""
         lesson = self.lesson.to_hand_out()
-        return lesson.with_parts(bug=self.bugs[self.slip]) if self.slip else lesson
+        return with_slip(lesson, self.slip) if self.slip else lesson
 
     @property
     def _given_out(self) -> dict:
@@ -91,12 +85,8 @@ class Course:
         lesson = Lesson.from_table(table["lesson"], str(table["name"]), "the handout's lesson")
         if table["mode"] not in MODES:
             raise ValueError(f"mode: found {table['mode']!r}, expected {' or '.join(MODES)}")
-        course = cls(
-            lesson.with_blank(), table["mode"], str(table["seed"]), str(table["secret"]), str(table.get("slip", ""))
-        )
-        if course.slip and course.slip not in course.bugs:
-            raise ValueError(f"slip: found {course.slip!r}, which the lesson does not have")
-        return course
+        more = (str(table["seed"]), str(table["secret"]), str(table.get("slip", "")))
+        return cls(lesson.with_blank(), table["mode"], *more)
 
     @property
     def checked(self) -> bool:
@@ -134,7 +124,10 @@ class Workshop:
         for sheet in self.handout_plan.sheets:
             sheet.heading = HEADING, MARK
         self.inputs = _cells(self.handout_plan, "input", self.lesson)
-        self.blanks = self._to_mend() if self.lesson.bug else _cells(self.handout_plan, "blank", self.lesson)
+        self.blanks = _cells(self.handout_plan, "blank", self.lesson)
+        self.beside: Cells = {}  # the numbers of a wrong line that are right as they are
+        if self.lesson.bug:
+            self.blanks, self.beside = self._to_mend()
         self._printed: dict[tuple[bool, bool], tuple[Stencil, Cells]] = {}
         self.shapes = {name: tensor.values.shape for name, tensor in self.lesson.tensors.items()}
 
@@ -143,15 +136,17 @@ class Workshop:
         """The usual slips by blank gradient."""
         return {key: slips(self.right.program, key) for key in self.asked}
 
-    def _to_mend(self) -> Cells:
-        """The cells of the wrong line that it makes wrong, on some numbers at least."""
+    def _to_mend(self) -> tuple[Cells, Cells]:
+        """The cells of the wrong line that it makes wrong, on some numbers at least; and its others."""
         (key,) = self.asked
         apart = np.zeros(self.lesson.program.shapes[key], dtype=bool)
         for number in range(LOOKED_AT):
             numbers, right = self.variants.draw_with_gradients(self.course.seed, "to mend", str(number))
             apart |= ~np.isclose(self.lesson.program.run(numbers)[key], right[key], rtol=1e-9, atol=0.0)
-        cells = _cells(self.handout_plan, "formula", self.lesson)
-        return {place: (name, index) for place, (name, index) in cells.items() if name == key and apart[index]}
+        cells = _cells(self.handout_plan, "formula", self.lesson).items()
+        own = {place: (name, index) for place, (name, index) in cells if name == key}
+        wrong = {place: (name, index) for place, (name, index) in own.items() if apart[index]}
+        return wrong, {place: at for place, at in own.items() if place not in wrong}
 
     # -- numbers ----------------------------------------------------------------------------------------------------
 
