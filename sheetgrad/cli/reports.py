@@ -75,7 +75,7 @@ def complain(report: Report) -> None:
     if len(report.mismatches) > MOST_SHOWN:
         out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
     if report.bug and report.ok:
-        out.print(f"  a wrong gradient is there on purpose: {report.bug.state}", markup=False)
+        out.print(f"  one line was made wrong on purpose: {report.bug.state}", markup=False)
         return
     if report.proof.wrong:
         wrong = f"{len(report.proof.wrong):,} of {report.proof.gradients:,} gradients are wrong; {report.proof.worst}"
