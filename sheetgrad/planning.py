@@ -13,10 +13,11 @@ from sheetgrad.plan.equations import draw
 from sheetgrad.sheets import check, cover, gradients, task
 
 
-def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
+def make_plan(lesson: Lesson, number_format: str = "", proof: str = "") -> Plan:
     """The plan of the lesson's workbook, with what NumPy says that each formula must show.
 
-    ``number_format`` is that of computed numbers, where it must not depend on them.
+    ``number_format`` is that of computed numbers, where it must not depend on them; ``proof`` says what was proven of
+    the lesson before its workbook is made.
 
     The formulas depend on the lines and shapes alone, the expected values also on the lesson's numbers.
     Raises :class:`~sheetgrad.plan.blocks.PlanError` naming the line that does not fit a workbook.
@@ -24,7 +25,7 @@ def make_plan(lesson: Lesson, number_format: str = "") -> Plan:
     values = lesson.program.run(lesson.values)
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
-    first = cover.build(lesson, made, missing)
+    first = cover.build(lesson, made, missing, proof)
     return Plan(lesson.title, (first, *made.values()), _names(drawing, made.values()))
 
 

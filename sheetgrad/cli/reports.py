@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 def line(report: Report) -> str:
     """One line on a workbook that was just built."""
     sign = "[green]✓[/]" if report.ok else "[red]✗[/]"
-    proof, nudged = report.proof, sum(report.nudges.values())
-    kinks = f", {proof.kinks} at a kink" if proof.kinks else ""
+    nudged = sum(report.nudges.values())
     return (
         f"{sign} {escape(report.workbook)}: {report.checked_cells:,} of {report.formula_cells:,} formula cells checked, "
-        f"{proof.proven:,} of {proof.gradients:,} gradients proven{kinks}; {nudged:,} of them nudged on the sheet, "
+        f"{report.proof}; {nudged:,} of them nudged on the sheet, "
         f"{report.nudges['agree']:,} agree"
     )
 
@@ -72,11 +71,13 @@ def complain(report: Report) -> None:
         out.print(f"  {mismatch}", markup=False, soft_wrap=True)
     if len(report.mismatches) > MOST_SHOWN:
         out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
-    if report.proof.wrong:
-        wrong = f"{len(report.proof.wrong):,} of {report.proof.gradients:,} gradients are wrong; {report.proof.worst}"
-        out.print(f"  {wrong}", markup=False, soft_wrap=True)
+    for tensor in report.proof.tensors:
+        if tensor.wrong:
+            out.print(f"  {tensor}", markup=False, soft_wrap=True)
     if report.proof.blamed:
         out.print(f"  wrong rules: {', '.join(report.proof.blamed)}", markup=False, soft_wrap=True)
+    for sentence in report.replacements:
+        out.print(f"  {sentence}", markup=False, soft_wrap=True)
     if report.disagreeing:
         names = ", ".join(report.disagreeing[:8]) + (" …" if len(report.disagreeing) > 8 else "")
         out.print(f"  the rule's gradient disagrees with the nudge: {names}", markup=False, soft_wrap=True)

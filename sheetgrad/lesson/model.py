@@ -13,7 +13,7 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.autodiff.rules import Rules, with_own_operations
+from sheetgrad.autodiff.rules import Rules, builtin_rules, with_own_operations
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, Section
@@ -112,6 +112,15 @@ class Lesson:
         """The forward and backward lines."""
         shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()}
         return differentiate(self._lines, shapes, self.gradients, self.rules)
+
+    @property
+    def replacements(self) -> tuple[str, ...]:
+        """A sentence without its point for each built-in operation that the lesson replaces by one of its own."""
+        return tuple(
+            f"The lesson's own [ops.{name}] replaces the built-in operation"
+            for name in self.ops
+            if name in builtin_rules()
+        )
 
     @property
     def _lines(self) -> list[Assignment]:

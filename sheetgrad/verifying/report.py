@@ -49,7 +49,8 @@ class TensorCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``."""
+    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``; ``replacements``
+    says which operations the lesson replaces."""
 
     workbook: str
     lesson: str
@@ -62,6 +63,7 @@ class Report:
     disagreeing: tuple[str, ...] = field(default=())
     saved_by: str = ""
     proof: Proof = field(default=Proof())
+    replacements: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
