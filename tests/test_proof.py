@@ -126,8 +126,8 @@ EDGES = {
     "the largest of two": ("y = x * 3 - z\nloss = y.max()", dict(x=[0.1, 0.2], z=[0.3, 0.6]), 4),
     "no difference": ("y = abs(x * 3 - z)\nloss = y.sum()", dict(x=[0.1, 0.2], z=[0.3, 0.6]), 4),
     "two that end on other sides": (
-        "y = x / 7\nloss = relu(x - x.mean()).sum() - relu(x - y.sum()).sum()",  # ±1.4e-17
-        dict(x=[0.1] * 7),
+        "y = x / 7\nloss = (relu(x - x.mean()) * c).sum() - (relu(x - y.sum()) * c).sum()",  # ±1.4e-17
+        dict(x=[0.1] * 7, c=[1.0, -2.0, 3.0, 5.0, 8.0, 13.0, 21.0]),
         7,
     ),
 }
