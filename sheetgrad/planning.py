@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from sheetgrad.formulas.places import Area
 from sheetgrad.lesson.kinds import SheetKind, sheet_kinds
 from sheetgrad.lesson.model import Lesson
@@ -12,7 +14,10 @@ from sheetgrad.plan.drawing import Blanks, Drawing
 from sheetgrad.plan.equations import draw
 from sheetgrad.sheets import check, cover, gradients, task
 
+RUNNING_AWAY = np.errstate(all="ignore")  # numbers that do are errors in their cells, and compared as such
 
+
+@RUNNING_AWAY
 def make_plan(lesson: Lesson, number_format: str = "", proof: str = "") -> Plan:
     """The plan of the lesson's workbook, with what NumPy says that each formula must show.
 
@@ -44,6 +49,7 @@ def _sheets(lesson: Lesson, drawing: Drawing, values) -> tuple[dict[SheetKind, S
     return made, missing
 
 
+@RUNNING_AWAY
 def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, number_format: str = "0.000") -> Plan:
     """The plan of a handout for the student called ``name`` with the id ``mark``: the blanks of the lesson's exercise
     are empty cells, and where they are ``checked`` a verdict stands beside each.
@@ -65,6 +71,7 @@ def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, numbe
 LARGE = dict(working=8, height=30.0)  # of a paper form: rows of free space, height of a box in points
 
 
+@RUNNING_AWAY
 def make_print_plan(
     lesson: Lesson, name: str, mark: str, large: bool, answered: bool, number_format: str = "0.000"
 ) -> Plan:

@@ -23,7 +23,7 @@ from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.evaluate import evaluate, shape_of
 from sheetgrad.lines.names import rebuilt
-from sheetgrad.lines.parse import Assignment
+from sheetgrad.lines.parse import Assignment, LanguageError
 from sheetgrad.lines.readings import NUMBERS
 from sheetgrad.verifying.sides import Sides
 
@@ -268,7 +268,10 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
     wrong = []
     for word in rule.gradients:
         shapes = {name: value.shape for name, value in given.items()}
-        program = differentiate(lines, shapes, [word], lesson.rules)
+        try:
+            program = differentiate(lines, shapes, [word], lesson.rules)
+        except LanguageError:
+            continue  # it does not fit here, where the lesson does not need it
         if _proven(program, program.run(given))[0].wrong:
             wrong.append(word)
     return wrong
