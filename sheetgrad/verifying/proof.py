@@ -18,7 +18,7 @@ import numpy as np
 from sheetgrad.autodiff.calls import called_rule
 from sheetgrad.autodiff.program import Line, Program
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.autodiff.rules import Rule
+from sheetgrad.autodiff.rules import Rule, read_rule
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.evaluate import evaluate, shape_of
@@ -31,9 +31,9 @@ STEP = 1e-200  # h: its square is 0, and slopes down to 1e-100 keep all their di
 RELATIVE = 1e-9  # of the larger of gradient and slope
 DIRECTIONS = 3
 SMALLEST = 1e-30  # scale of a number: moved by 1 / SMALLEST, the square of its step is still 0
-MOST_ALONE = (
-    10_000  # numbers of a tensor that are judged one by one: a rule wrong everywhere need not be searched to its end
-)
+FEW = 8  # so many are judged one by one where they do not agree together
+MOST_ALONE = 5_000  # of a tensor are judged one by one: what is wrong everywhere need not be searched to its end
+WEIGHTED = "__weighted__"  # an operation that no lesson can replace
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class TensorProof:
 
     def __str__(self) -> str:
         many = "1 gradient is" if len(self.wrong) == 1 else f"{len(self.wrong):,} of {self.gradients:,} gradients are"
-        least = "at least " if len(self.wrong) >= MOST_ALONE else ""
+        least = "at least " if self.unknown else ""
         return f"{self.name}: {least}{many} wrong; the worst {self.worst}"
 
 
@@ -169,11 +169,12 @@ class _Tensor:
         return TensorProof(self.name, count, self.proven, self.kinks, tuple(self.wrong), unknown, self.worst)
 
     def _search(self, some: np.ndarray, directions: int = 1) -> None:
-        """Halves what does not agree until single numbers are left."""
-        if len(some) == 1:
-            self._judge(int(some[0]))
-        elif self._agree(some, directions):
+        """Halves what does not agree, and judges one by one where few are left."""
+        if len(some) > 1 and self._agree(some, directions):
             self.proven += len(some)
+        elif len(some) <= FEW:
+            for k in some:
+                self._judge(int(k))
         elif self.alone < MOST_ALONE:
             for half in (some[: len(some) // 2], some[len(some) // 2 :]):
                 self._search(half)
@@ -187,8 +188,7 @@ class _Tensor:
             signs = np.where(self.generator.random(len(some)) < 0.5, -1.0, 1.0)
             along = signs * (1 + self.generator.random(len(some))) / self.scale[some]
             expected = float(self.gradient[some] @ along)
-            right, left = self._slope(some, along), self._slope(some, -along)
-            error = max(abs(right - expected), abs(-left - expected))
+            error = np.abs(self._slopes(some, along) - expected).max()
             if not error <= RELATIVE / 2:
                 return False
             self.worst = max(self.worst, error / max(1.0, abs(expected)))
@@ -197,7 +197,8 @@ class _Tensor:
     def _judge(self, k: int) -> None:
         """One number alone: proven, at a kink, wrong, or none of these where there is no number to compare."""
         self.alone += 1
-        gradient, slopes = float(self.gradient[k]), self._slopes(k)
+        one, unit = np.array([k]), np.array([1.0 / self.scale[k]])
+        gradient, slopes = float(self.gradient[k]), self._slopes(one, unit) * self.scale[k]
         room = RELATIVE * max(self.scale[k], np.abs(slopes).min(where=np.isfinite(slopes), initial=abs(gradient)))
         if not np.isfinite(gradient) or np.isnan(slopes).any():
             return  # the numbers run away: nothing is claimed
@@ -205,7 +206,7 @@ class _Tensor:
             self.proven += 1
             self.worst = max(self.worst, np.abs(slopes - gradient).max() / max(self.scale[k], np.abs(slopes).max()))
             return
-        slopes = np.append(slopes, self._slopes(k, at_edges=False))
+        slopes = np.append(slopes, self._slopes(one, unit, by_rounding=False) * self.scale[k])
         if slopes.min() - room <= gradient <= slopes.max() + room:
             self.kinks += 1
             return
@@ -213,22 +214,22 @@ class _Tensor:
         nearest = slopes[np.abs(slopes - gradient).argmin()]
         self.wrong.append(Wrong(element_name(self.name, index), gradient, float(nearest)))
 
-    def _slopes(self, k: int, at_edges: bool = True) -> np.ndarray:
-        """The slopes to the right and to the left of one number."""
-        one, unit = np.array([k]), np.array([1.0 / self.scale[k]])
-        right, left = (self._slope(one, sign * unit, at_edges) for sign in (1, -1))
-        return np.array([right, -left]) * self.scale[k]
+    def _slopes(self, some: np.ndarray, along: np.ndarray, by_rounding: bool = True) -> np.ndarray:
+        """The slopes of the loss to both sides of a direction through ``some`` numbers; one where no choice depends on it."""
+        right, decided = self._slope(some, along, by_rounding)
+        return np.array([right, -self._slope(some, -along, by_rounding)[0]] if decided else [right])
 
-    def _slope(self, some: np.ndarray, along: np.ndarray, at_edges: bool = True) -> float:
-        """The exact slope of the loss along a direction; infinite where the loss jumps."""
+    def _slope(self, some: np.ndarray, along: np.ndarray, by_rounding: bool) -> tuple[float, bool]:
+        """The exact slope along a direction, infinite where the loss jumps, and whether a choice fell by the step."""
         start = np.array(self.values[self.name], dtype=complex).ravel()
         start[some] += 1j * STEP * along
         numbers = {**self.values, self.name: start.reshape(self.shape)}
-        loss = complex(self.sides.stepped(self.lines, numbers, at_edges)[self.loss])
+        values, decided = self.sides.stepped(self.lines, numbers, by_rounding)
+        loss = complex(values[self.loss])
         rise = loss.real - float(self.values[self.loss])
         if abs(rise) > self.jump:
-            return np.copysign(np.inf, rise)
-        return loss.imag / STEP if np.isfinite(rise) else np.nan
+            return float(np.copysign(np.inf, rise)), decided
+        return loss.imag / STEP if np.isfinite(rise) else np.nan, decided
 
 
 def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -263,13 +264,14 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
     alone = rebuilt(node, lambda part: names.get(id(part)))
     result = np.asarray(evaluate(alone, given, NUMBERS, lesson.rules))
     given["weights"] = np.random.default_rng(0).uniform(0.5, 1.5, result.shape)
-    total = ast.parse("(result * weights).sum()" if result.shape else "result * weights", mode="eval").body
+    total = ast.parse(f"{WEIGHTED}(result, weights)", mode="eval").body
+    rules = {**lesson.rules, WEIGHTED: read_rule(WEIGHTED, {"forward": "(a * b).sum()", "a": "g * b"}, lesson.rules)}
     lines = [Assignment("result", alone, "", 1), Assignment("total", total, "", 2)]
     wrong = []
     for word in rule.gradients:
         shapes = {name: value.shape for name, value in given.items()}
         try:
-            program = differentiate(lines, shapes, [word], lesson.rules)
+            program = differentiate(lines, shapes, [word], rules)
         except LanguageError:
             continue  # it does not fit here, where the lesson does not need it
         if _proven(program, program.run(given))[0].wrong:

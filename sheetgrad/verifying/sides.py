@@ -19,9 +19,10 @@ from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import rebuilt
 from sheetgrad.lines.readings import COMPLEX, NUMBERS, by_sides
 
-EPSILON = float(np.finfo(float).eps)
-MOVED = 4  # passes at numbers moved by roundings
-ROOM = 16  # times what these passes show is what rounding may do: they are few, and sums have many roundings
+ROUNDING = 64 * float(
+    np.finfo(float).eps
+)  # more than the roundings on the way to a number, which partly cancel, come to
+MOVED = 4  # passes at numbers moved by up to so much
 Values = dict[str, np.ndarray]
 
 
@@ -50,25 +51,30 @@ class Sides:
             for line in self._lines:
                 self._record(line)
             passes = [self._moved(generator) for _ in range(MOVED)]
-            self.noise = {line.target: ROOM * np.ptp([one[line.target] for one in passes], 0) for line in self._lines}
+            self.noise = {line.target: np.ptp([one[line.target] for one in passes], 0) for line in self._lines}
 
     @property
     def _lines(self) -> tuple[Line, ...]:
         return (*self.program.forward, *self.program.backward)
 
-    def stepped(self, lines: Iterable[Line], numbers: Mapping[str, np.ndarray], at_edges: bool = True) -> Values:
-        """The lines on complex ``numbers``. A choice between equal numbers falls by the step, and so does one that rounding
-        could turn, but not these without ``at_edges``."""
+    def stepped(self, lines: Iterable[Line], numbers: Mapping[str, np.ndarray], by_rounding: bool = True):
+        """The lines on complex ``numbers``, and whether the step decided anything: a choice between equal numbers, or with
+        ``by_rounding`` one that rounding could turn."""
+        decided = False
 
         def side(choice: _Choice, a, b):
+            nonlocal decided
             step = np.imag(a) - np.imag(b)
-            open_ = (choice.near if at_edges else choice.side == 0) & (step != 0)
-            return np.where(open_, np.sign(step), choice.side)
+            falls = (choice.near if by_rounding else choice.side == 0) & (step != 0)
+            if not falls.any():
+                return choice.side
+            decided = True
+            return np.where(falls, np.sign(step), choice.side)
 
         values = dict(numbers)
         for line in lines:
             values[line.target] = self._held(line, line.expression, values, COMPLEX, side)
-        return values
+        return values, decided
 
     def _record(self, line: Line) -> None:
         found = self._choices.setdefault(line.target, [])
@@ -86,10 +92,10 @@ class Sides:
         themselves."""
 
         def by_roundings(value):
-            return value * (1 + 2 * EPSILON * generator.uniform(-1, 1, np.shape(value)))
+            return value * (1 + ROUNDING * generator.uniform(-1, 1, np.shape(value)))
 
         def side(choice: _Choice, a, b):
-            choice.near |= np.abs(choice.gap) <= ROOM * np.abs(np.subtract(a, b) - choice.gap)
+            choice.near |= np.abs(choice.gap) <= np.abs(np.subtract(a, b) - choice.gap)
             return choice.side
 
         def constant(node: ast.AST) -> ast.Constant | None:
