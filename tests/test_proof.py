@@ -2,11 +2,12 @@
 
 import json
 import re
+import time
 import tomllib
 
 import numpy as np
 import pytest
-from lessons import COURSE, lesson_named
+from lessons import COURSE, lesson_named, microgpt
 from test_cli import sheetgrad
 
 from sheetgrad import Lesson, build
@@ -80,6 +81,45 @@ def test_one_wrong_number_among_eighty_nine_thousand_is_found():
     values["w1.g"][300, 50] *= 1 + 1e-7
     proof = prove(wide, values)
     assert [one.name for one in proof.wrong] == ["w1[301,51]"] and proof.proven == 89_049
+
+
+def test_all_4192_gradients_of_a_microgpt_are_proven_in_under_a_second():
+    gpt = Lesson.from_table(microgpt(), "gpt", "gpt")
+    start = time.perf_counter()
+    proof = prove(gpt)
+    assert proof.proven == proof.gradients == 4192 and proof.max_rel_error < 1e-10
+    assert time.perf_counter() - start < 1  # 0.06 s on one idle core
+
+
+def test_a_softmax_without_its_sum_is_caught_in_a_microgpt():
+    table = microgpt() | tomllib.loads(WRONG["a softmax without its sum"][1]) | {"gradients": ["wq", "w1"]}
+    proof = prove(Lesson.from_table(table, "gpt", "gpt"))
+    assert proof.blamed == ("[ops.softmax] a",)
+    assert str(proof) == "1,024 of 1,280 gradients proven, 256 wrong"  # what scores of attention depend on
+    assert str(proof.tensors[0]).startswith("wq: 256 of 256 gradients are wrong; the worst wq[")
+
+
+@pytest.mark.long
+def test_so_it_is_where_its_workbook_nudges_a_few_numbers(tmp_path):
+    table = microgpt() | tomllib.loads(WRONG["a softmax without its sum"][1])
+    report = build(Lesson.from_table(table, "gpt", "gpt"), tmp_path / "gpt.xlsx")
+    assert not report.ok and report.proof.blamed == ("[ops.softmax] a",)
+
+
+def test_one_wrong_number_in_a_column_of_300_is_found():
+    ops = '[ops.bent]\nforward = "tanh(a)"\na = "g * (1 - out ** 2) + zeros(a.shape).at[250].add(0.0001)"'
+    column = np.random.default_rng(1).normal(size=(300, 1)).round(2).tolist()
+    proof = prove(lesson("loss = bent(x).sum()", ops, x=column))
+    assert [one.name for one in proof.wrong] == ["x[251,1]"] and proof.proven == 299
+    assert str(proof.tensors[0]).startswith("x: 1 of 300 gradients is wrong; the worst x[251,1]: the rule says 0.")
+
+
+def test_a_rule_wrong_everywhere_is_not_searched_to_its_end(monkeypatch):
+    monkeypatch.setattr("sheetgrad.verifying.proof.MOST_ALONE", 50)
+    ops = '[ops.twice]\nforward = "2 * a"\na = "3 * g"'
+    proof = prove(lesson("loss = twice(x).sum()", ops, x=[0.5] * 300))
+    assert 50 <= len(proof.wrong) < 100 and proof.unknown == 300 - len(proof.wrong)
+    assert str(proof.tensors[0]).startswith(f"x: at least {len(proof.wrong)} of 300 gradients are wrong; the worst x[")
 
 
 RIGHT = [

@@ -76,9 +76,12 @@ class TensorProof:
         return max(self.wrong, key=lambda one: abs(one.gradient - one.slope))
 
     def __str__(self) -> str:
-        many = "1 gradient is" if len(self.wrong) == 1 else f"{len(self.wrong):,} of {self.gradients:,} gradients are"
+        if self.gradients == 1:
+            return f"the gradient of {self.worst}"
         least = "at least " if self.unknown else ""
-        return f"{self.name}: {least}{many} wrong; the worst {self.worst}"
+        are = "is" if len(self.wrong) == 1 else "are"
+        many = f"{least}{len(self.wrong):,} of {self.gradients:,} gradients {are} wrong"
+        return f"{self.name}: {many}; the worst {self.worst}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class _Tensor:
         self._search(everything, DIRECTIONS)
         count = len(everything)
         unknown = count - self.proven - self.kinks - len(self.wrong)
-        return TensorProof(self.name, count, self.proven, self.kinks, tuple(self.wrong), unknown, self.worst)
+        return TensorProof(self.name, count, self.proven, self.kinks, tuple(self.wrong), unknown, float(self.worst))
 
     def _search(self, some: np.ndarray, directions: int = 1) -> None:
         """Halves what does not agree, and judges one by one where few are left."""
