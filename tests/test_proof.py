@@ -2,15 +2,17 @@
 
 import json
 import re
+import shutil
 import time
 import tomllib
 
 import numpy as np
 import pytest
 from lessons import COURSE, lesson_named, microgpt
+from openpyxl import load_workbook
 from test_cli import sheetgrad
 
-from sheetgrad import Lesson, build
+from sheetgrad import Lesson, build, verify
 from sheetgrad.verifying.proof import Wrong, prove
 
 
@@ -236,3 +238,73 @@ def test_where_numbers_run_away_nothing_is_claimed():
     assert proof.ok and not proof.proven and proof.unknown == proof.gradients == 2
     assert str(proof) == "0 of 2 gradients proven, 2 of which nothing can be said"
     assert proof.as_dict()["unknown"] == proof.as_dict()["tensors"][0]["unknown"] == 2
+
+
+def lesson_sheet(path) -> list[str]:
+    return [
+        cell.value for row in load_workbook(path)["Lesson"].iter_rows() for cell in row if isinstance(cell.value, str)
+    ]
+
+
+def test_the_lesson_sheet_says_what_was_proven_when_it_was_made_and_how_many_numbers_it_nudges(tmp_path, workbook):
+    said = "Proof by exact slopes, when this workbook was made: 25 of 25 gradients proven; all of them are nudged here."
+    assert said in lesson_sheet(workbook("mlp"))
+    assert any("8 of 12 gradients proven, 4 at a kink; all" in text for text in lesson_sheet(workbook("kinks")))
+    limited = Lesson.from_table(lesson_named("mlp").to_table() | {"nudge": {"limit": 9}}, "mlp", "mlp")
+    report = build(limited, tmp_path / "mlp.xlsx")
+    some = sum(report.nudges.values())
+    assert 0 < some < 25 and any(
+        f"25 of 25 gradients proven; {some} of them are" in text for text in lesson_sheet(tmp_path / "mlp.xlsx")
+    )
+
+
+def test_numbers_that_are_changed_later_make_the_sentence_no_mismatch(tmp_path, workbook):
+    changed = shutil.copy(workbook("kinks"), tmp_path / "kinks.xlsx")
+    book = load_workbook(changed)
+    sheet, cells = next(iter(book.defined_names["x_value"].destinations))
+    book[sheet][cells][0][1].value = 0.5  # x[2], which stood at its corner
+    book.save(changed)
+    report = verify(changed)
+    assert report.ok and (report.proof.proven, report.proof.kinks) == (9, 3)
+
+
+def test_an_operation_that_a_lesson_replaces_is_said_to_be_replaced(tmp_path):
+    ops = SOFTMAX + 'a = "out * (g - (g * out).sum(axis=-1, keepdims=True))"'
+    report = build(lesson("p = softmax(x)\nloss = (p * p).sum()", ops, x=[[1.0, 2.0]]), tmp_path / "own.xlsx")
+    sentence = "The lesson's own [ops.softmax] replaces the built-in operation"
+    assert report.ok and report.as_dict()["replacements"] == (sentence,)
+    assert any(text.endswith(f" {sentence}.") for text in lesson_sheet(tmp_path / "own.xlsx"))
+    assert sentence in sheetgrad("verify", tmp_path / "own.xlsx", cwd=tmp_path).stdout
+    own = lesson("loss = cube(x)", '[ops.cube]\nforward = "a ** 3"\na = "g * 3 * a ** 2"', x=1.0)
+    assert own.replacements == ()
+
+
+POWERS = """
+one = x ** 1
+two = x ** 2
+none = x ** 0
+some = (x * x) ** p      # p is 1 and 0 here, and x is 0
+far = c ** p
+loss = one.sum() + two.sum() + none.sum() + some.sum() + far.sum()
+"""
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])  # 0^0 is an error in IronCalc, as in Excel
+def test_no_power_of_zero_is_an_error_on_the_sheet(tmp_path, engine):
+    given = "x = {role = 'parameter', values = [0.0, 0.5, -2.0]}\np = {role = 'constant', values = [1.0, 0.0, 2.0]}\n"
+    given += "c = {role = 'constant', values = [0.0, 0.0, 0.0]}\n"
+    text = f"title = 'P'\nquestion = 'Q'\nforward = '''{POWERS}'''\n[tensors]\n{given}"
+    powers = Lesson.from_table(tomllib.loads(text), "powers", "powers")
+    report = build(powers, tmp_path / "powers.xlsx")
+    assert report.ok and report.proof.proven == 3
+    again = verify(tmp_path / "powers.xlsx", engine)
+    assert again.ok and again.checked_cells == again.formula_cells
+    shown = load_workbook(tmp_path / "powers.xlsx", data_only=True)
+    errors = [c for sheet in shown for row in sheet.iter_rows() for c in row if str(c.value).startswith("#")]
+    assert errors == []
+    lines = [line.text for line in powers.program.backward]
+    assert not any("** 0" in line or "** 1" in line for line in lines), lines
+
+
+def test_a_power_is_proven_at_zero_for_its_base_and_for_its_exponent():
+    assert prove(lesson("loss = (a ** b).sum()", a=[0.0, 2.0, 0.5, 0.0], b=[1.0, 0.0, 1.5, 2.5])).proven == 8
