@@ -78,7 +78,9 @@ def test_one_wrong_number_among_eighty_nine_thousand_is_found():
     }
     wide = Lesson.from_table(table, "wide", "wide")
     values = wide.program.run(wide.values)
+    start = time.perf_counter()
     assert prove(wide, values).proven == 89_050
+    assert time.perf_counter() - start < 5
     values["w1.g"] = values["w1.g"].copy()
     values["w1.g"][300, 50] *= 1 + 1e-7
     proof = prove(wide, values)
