@@ -13,15 +13,19 @@ from sheetgrad.engines import get_engine
 if TYPE_CHECKING:
     from sheetgrad.verifying.verify import Report
 
+OTHER_VERDICTS = {"kink": "at a kink", "cannot_tell": "cannot tell", "disagree": "disagree"}
+
 
 def line(report: Report) -> str:
     """One line on a workbook that was just built."""
     sign = "[green]✓[/]" if report.ok else "[red]✗[/]"
     nudged = sum(report.nudges.values())
+    verdicts = [f"{report.nudges['agree']:,} agree"]
+    verdicts += [f"{count:,} {word}" for key, word in OTHER_VERDICTS.items() if (count := report.nudges.get(key, 0))]
     return (
         f"{sign} {escape(report.workbook)}: {report.checked_cells:,} of {report.formula_cells:,} formula cells checked, "
         f"{report.proof}; {nudged:,} of them nudged on the sheet, "
-        f"{report.nudges['agree']:,} agree"
+        f"{', '.join(verdicts)}"
     )
 
 
