@@ -1,6 +1,8 @@
 """The proof: every gradient against exact slopes, which no rule has a part in. What is wrong is found and named."""
 
+import itertools
 import json
+import random
 import re
 import shutil
 import time
@@ -11,8 +13,14 @@ import pytest
 from lessons import COURSE, lesson_named, microgpt
 from openpyxl import load_workbook
 from test_cli import sheetgrad
+from test_derivatives import CASES
+from wrong_rules import SLIPS, slipped
 
 from sheetgrad import Lesson, build, verify
+from sheetgrad.autodiff.rules import builtin_rules
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.parse import parse_lines
+from sheetgrad.lines.readings import NUMBERS
 from sheetgrad.verifying.proof import Wrong, prove
 
 
@@ -87,6 +95,45 @@ def test_one_wrong_number_among_eighty_nine_thousand_is_found():
     assert [one.name for one in proof.wrong] == ["w1[301,51]"] and proof.proven == 89_049
 
 
+def case(line: str, leaves: dict, positive: bool) -> Lesson:
+    """A lesson whose loss is a weighted sum of one line."""
+    chance = np.random.default_rng(7)
+    low, high = (0.4, 1.9) if positive else (-1.7, 1.7)
+    given = {
+        name: leaf if isinstance(leaf, np.ndarray) else chance.uniform(low, high, leaf) for name, leaf in leaves.items()
+    }
+    shape = np.shape(evaluate(parse_lines(f"r = {line}")[0].expression, given, NUMBERS, builtin_rules()))
+    given["weights"] = chance.uniform(0.5, 1.5, shape)
+    wanted = [name for name, leaf in leaves.items() if not isinstance(leaf, np.ndarray)]
+    table = {
+        "title": line,
+        "question": "?",
+        "forward": f"r = {line}\nloss = (r * weights).sum()",
+        "gradients": wanted[1:] if "where(a > 0" in line else wanted,
+        "tensors": {
+            name: {"role": "constant", "values": np.asarray(values).tolist()} for name, values in given.items()
+        },
+    }
+    return Lesson.from_table(table, "case", "case")
+
+
+@pytest.mark.parametrize("most", [1, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("operation", builtin_rules())
+def test_every_rule_is_proven_and_caught_with_any_slip_in_it(operation, most):
+    chance, caught = random.Random(operation), set()
+    for arguments in CASES[operation][:most]:
+        one, rule = case(*arguments), builtin_rules()[operation]
+        assert prove(one).proven == prove(one).gradients > 0
+        for argument, slip in itertools.product(rule.gradients, SLIPS):
+            found = slipped(one, rule, argument, slip, chance)
+            if found:
+                wrong, blamed, off = found
+                proof = prove(wrong)
+                assert len(proof.wrong) >= off.sum() and proof.blamed == (blamed,), (wrong.ops, str(proof))
+                caught.add((argument, slip))
+    assert len(caught) >= len(rule.gradients)
+
+
 def test_all_4192_gradients_of_a_microgpt_are_proven_in_under_a_second():
     gpt = Lesson.from_table(microgpt(), "gpt", "gpt")
     start = time.perf_counter()
@@ -137,6 +184,8 @@ RIGHT = [
     ("loss = -log(p)", dict(p=0.03)),
     ("loss = 1 / p", dict(p=0.02)),
     ("loss = gelu(x).sum()", dict(x=[-1.0, 0.0, 2.0])),
+    ("loss = -log(sigmoid(x))", dict(x=60.0)),  # 1 - sigmoid(x) is 0 here, and its slope 9e-27
+    ("loss = (x - x.mean()).sum()", dict(x=[0.1, 0.2, 0.7])),  # so are these, but for rounding
     ("loss = x.max()", dict(x=[1.0, 3.0, 2.0])),
     ("loss = (x ** 3).sum()", dict(x=[-1.5, 0.0, 2.0])),
 ]

@@ -81,21 +81,27 @@ def _put(tree: ast.expr, node: ast.AST, other: ast.AST) -> ast.expr:
 def with_a_slip(lesson: Lesson, chance: random.Random) -> tuple[Lesson, str, np.ndarray] | None:
     """The lesson with one slip in one line of one rule that it uses, what to blame (``[ops.relu] a``), and which of its
     gradients are wrong by more than rounding; None where this draw makes none that anybody could see."""
-    rule, slip = chance.choice(used_rules(lesson)), chance.choice(SLIPS)
-    argument = chance.choice(list(rule.gradients))
+    rule = chance.choice(used_rules(lesson))
+    return slipped(lesson, rule, chance.choice(list(rule.gradients)), chance.choice(SLIPS), chance)
+
+
+def slipped(
+    lesson: Lesson, rule: Rule, argument: str, slip: str, chance: random.Random
+) -> tuple[Lesson, str, np.ndarray] | None:
+    """The same for one line of one rule and a kind of slip."""
     entry = {"forward": _text(rule.forward), **{key: _text(lines) for key, lines in rule.gradients.items()}}
     entry |= {key: value for key, value in rule.keywords.items() if key not in ("axis", "keepdims", "shape", "i")}
     wrong = changed(entry[argument], slip, chance)
     if wrong is None:
         return None
     try:
-        slipped = replace(lesson, ops={rule.name: entry | {argument: wrong}})
-        rules = {**builtin_rules(), rule.name: read_rule(rule.name, slipped.ops[rule.name], builtin_rules())}
-        slipped.__dict__["rules"] = rules  # as a lesson of one's own would, also for those that cannot be replaced
-        off = _off(gradients(lesson), gradients(slipped))
+        changed_lesson = replace(lesson, ops={rule.name: entry | {argument: wrong}})
+        rules = {**builtin_rules(), rule.name: read_rule(rule.name, changed_lesson.ops[rule.name], builtin_rules())}
+        changed_lesson.__dict__["rules"] = rules  # as a lesson's own, also for those that cannot be replaced
+        off = _off(gradients(lesson), gradients(changed_lesson))
     except (LanguageError, ShapeError, LessonError, ValueError, IndexError):
         return None  # nobody could build it
-    return (slipped, f"[ops.{rule.name}] {argument}", off) if off is not None and off.any() else None
+    return (changed_lesson, f"[ops.{rule.name}] {argument}", off) if off is not None and off.any() else None
 
 
 def gradients(lesson: Lesson) -> np.ndarray:

@@ -17,11 +17,11 @@ import numpy as np
 from sheetgrad.autodiff.program import Line, Program
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import rebuilt
+from sheetgrad.lines.parse import OPERATORS
 from sheetgrad.lines.readings import COMPLEX, NUMBERS, by_sides
 
-ROUNDING = 64 * float(
-    np.finfo(float).eps
-)  # more than the roundings on the way to a number, which partly cancel, come to
+EPSILON = float(np.finfo(float).eps)
+ROUNDING = 64 * EPSILON  # more than the roundings on the way to a number, which partly cancel, come to
 MOVED = 4  # passes at numbers moved by up to so much
 Values = dict[str, np.ndarray]
 
@@ -88,7 +88,7 @@ class Sides:
         evaluate(line.expression, self.values, NUMBERS | by_sides(side), self.program.rules)
 
     def _moved(self, generator: np.random.Generator) -> Values:
-        """The pass at numbers moved by roundings, and every line's result as well; whole numbers that are given stand for
+        """The pass at numbers moved by roundings, and so every result on the way; whole numbers that are given stand for
         themselves."""
 
         def by_roundings(value):
@@ -104,12 +104,12 @@ class Sides:
                 return ast.Constant(float(by_roundings(node.value)))
             return None
 
-        values = {}
+        functions, values = _rounded(by_roundings), {}
         for name in self.program.leaves:
             given = np.asarray(self.values[name], dtype=float)
             values[name] = np.where(given == np.round(given), given, by_roundings(given))
         for line in self._lines:
-            value = self._held(line, rebuilt(line.expression, constant), values, NUMBERS, side)
+            value = self._held(line, rebuilt(line.expression, constant), values, functions, side)
             values[line.target] = by_roundings(np.array(np.broadcast_to(value, line.shape), dtype=float))
         return values
 
@@ -118,3 +118,20 @@ class Sides:
         choices = iter(self._choices[line.target])
         reading = {**functions, **by_sides(lambda a, b: side(next(choices), a, b))}
         return evaluate(expression, values, reading, self.program.rules)
+
+
+def _rounded(move: Callable) -> dict[object, Callable]:
+    """The reading on numbers in which every result is moved."""
+
+    def moved(function: Callable) -> Callable:
+        return lambda *arguments: move(function(*arguments))
+
+    def power(a, b):
+        return np.power(a, np.where(np.less(a, 0), np.round(b), b))  # a whole exponent, if moved, was meant whole
+
+    def one_hot(labels, scores):
+        return labels if np.shape(labels) == np.shape(scores) else NUMBERS["one_hot"](np.round(labels), scores)
+
+    inexact = {name: moved(NUMBERS[name]) for name in ("exp", "log", "sqrt", "tanh", "erf")}
+    operators = {kind: moved(function) for kind, (_, function) in OPERATORS.items()}
+    return {**NUMBERS, **inexact, **operators, ast.Pow: moved(power), "one_hot": one_hot}
