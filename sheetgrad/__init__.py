@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sheetgrad.engines import EngineError
     from sheetgrad.errors import SheetgradError
     from sheetgrad.files import TargetError
-    from sheetgrad.gradchecking.check import GradcheckError, gradcheck
+    from sheetgrad.gradchecking.check import gradcheck
+    from sheetgrad.gradchecking.ranges import GradcheckError
     from sheetgrad.lesson.fields import LessonError
     from sheetgrad.lesson.model import Lesson
     from sheetgrad.plan.blocks import PlanError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOME = {  # where each public name lives; imported when it is first used, so that the command line starts at once
     "EngineError": "sheetgrad.engines",
-    "GradcheckError": "sheetgrad.gradchecking.check",
+    "GradcheckError": "sheetgrad.gradchecking.ranges",
     "Lesson": "sheetgrad.lesson.model",
     "LessonError": "sheetgrad.lesson.fields",
     "Mismatch": "sheetgrad.verifying.verify",

@@ -15,12 +15,18 @@ from sheetgrad.plan.drawing import Blanks, Drawing
 from sheetgrad.plan.equations import draw
 from sheetgrad.sheets import check, cover, gradients, task
 
+RUNNING_AWAY = np.errstate(all="ignore")  # numbers that do are errors in their cells, and compared as such
 
-def make_plan(lesson: Lesson, number_format: str = "", values: Mapping[str, np.ndarray] | None = None) -> Plan:
+
+@RUNNING_AWAY
+def make_plan(
+    lesson: Lesson, number_format: str = "", proof: str = "", values: Mapping[str, np.ndarray] | None = None
+) -> Plan:
     """The plan of the lesson's workbook, with what NumPy says that each formula must show.
 
-    ``number_format`` is that of computed numbers, where it must not depend on them. ``values`` are all tensors and
-    gradients where they are not what the lesson's own lines give: where a student has mended some of these.
+    ``number_format`` is that of computed numbers, where it must not depend on them; ``proof`` says what was proven of
+    the lesson before its workbook is made. ``values`` are all tensors and gradients where they are not what the lesson's
+    own lines give: where a student has mended some of these.
 
     The formulas depend on the lines and shapes alone, the expected values also on the lesson's numbers.
     Raises :class:`~sheetgrad.plan.blocks.PlanError` naming the line that does not fit a workbook.
@@ -28,7 +34,7 @@ def make_plan(lesson: Lesson, number_format: str = "", values: Mapping[str, np.n
     values = lesson.program.run(lesson.values) if values is None else values
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
-    first = cover.build(lesson, made, missing)
+    first = cover.build(lesson, made, missing, proof)
     return Plan(lesson.title, (first, *made.values()), _names(drawing, made.values()))
 
 
@@ -47,6 +53,7 @@ def _sheets(lesson: Lesson, drawing: Drawing, values) -> tuple[dict[SheetKind, S
     return made, missing
 
 
+@RUNNING_AWAY
 def make_handout_plan(lesson: Lesson, checked: bool, name: str, mark: str, number_format: str = "0.000") -> Plan:
     """The plan of a handout for the student called ``name`` with the id ``mark``: the blanks of the lesson's exercise
     are empty cells, and where they are ``checked`` a verdict stands beside each. Of a lesson with a bug, nothing is blank,
@@ -76,6 +83,7 @@ def blanks_of(lesson: Lesson, **how) -> Blanks:
 LARGE = dict(working=8, height=30.0)  # of a paper form: rows of free space, height of a box in points
 
 
+@RUNNING_AWAY
 def make_print_plan(
     lesson: Lesson, name: str, mark: str, large: bool, answered: bool, number_format: str = "0.000"
 ) -> Plan:

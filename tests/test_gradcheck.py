@@ -11,7 +11,8 @@ from conftest import needs_libreoffice
 from openpyxl import Workbook, load_workbook
 
 from sheetgrad import EngineError, GradcheckError, gradcheck
-from sheetgrad.gradchecking.check import Range, check
+from sheetgrad.gradchecking.check import check
+from sheetgrad.gradchecking.ranges import Range
 
 ENGINES = ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)]
 X, W, Y = [[1, 2], [3, -1], [0.5, 1]], [[0.5, -1], [1, 0.25]], [[1, 0], [0, 1], [1, 1]]

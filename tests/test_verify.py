@@ -174,7 +174,7 @@ def test_a_kink_is_neither_right_nor_wrong(tmp_path):
     tensors.z = {role = "input", values = 0.0}
     """
     report = build(lesson_of(text), tmp_path / "corner.xlsx")
-    assert report.ok and report.nudges == {"agree": 0, "disagree": 0, "kink": 1}
+    assert report.ok and report.nudges == {"agree": 0, "disagree": 0, "kink": 1, "cannot_tell": 0}
 
 
 def test_where_numpy_has_no_number_the_sheet_must_show_an_error(tmp_path):
@@ -190,7 +190,7 @@ def test_where_numpy_has_no_number_the_sheet_must_show_an_error(tmp_path):
     change(path, cell_of(lesson, "x", "input"), -1.0)
     report = verify(path)
     assert not report.mismatches, report.mismatches[:3]
-    assert report.nudges["agree"] < 2 and not report.ok
+    assert report.nudges == {"agree": 0, "disagree": 0, "kink": 0, "cannot_tell": 2} and not report.ok
 
 
 # -- the errors that a report tells ---------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ def test_the_report_is_plain_data(built):
         data
     )
     assert {"name", "cells", "max_abs_error", "max_rel_error", "ok"} <= set(data["tensors"][0])
-    assert set(data["nudges"]) == {"agree", "disagree", "kink"}
+    assert set(data["nudges"]) == {"agree", "disagree", "kink", "cannot_tell"}
 
 
 # -- how far off -------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.autodiff.rules import Rules, with_own_operations
+from sheetgrad.autodiff.rules import Rules, builtin_rules, with_own_operations
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.bugs import Bug
@@ -135,6 +135,15 @@ class Lesson:
     def task(self) -> Exercise | Bug | None:
         """What a student is asked to do, with its ``text`` and ``title``."""
         return self.bug or self.exercise
+
+    @property
+    def replacements(self) -> tuple[str, ...]:
+        """A sentence without its point for each built-in operation that the lesson replaces by one of its own."""
+        return tuple(
+            f"The lesson's own [ops.{name}] replaces the built-in operation"
+            for name in self.ops
+            if name in builtin_rules()
+        )
 
     @property
     def values(self) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from sheetgrad.formulas.expressions import Expr, Index, Shape
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
+from sheetgrad.lesson.fields import NumberSetting
 from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
@@ -22,6 +23,9 @@ NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
 MOST_SHEET_ROWS = 1_048_576
 MOST_FORMULAS = 2_000_000  # of one sheet: about 2 GB while it is made; more would take the memory of a school computer
+
+
+ABOVE_0 = NumberSetting()
 
 
 class PlanError(SheetgradError, ValueError):
@@ -117,7 +121,7 @@ class Chart:
 class Sheet:
     """One sheet: its blocks and labels, and how it is to be looked at and printed.
 
-    ``choices`` are the words that a cell can be set to, or where they stand; ``changes`` are areas whose numbers
+    ``choices`` are the words that a cell can be set to, or where they stand, ``limits`` the numbers; ``changes`` are areas whose numbers
     are marked when they are not 0, or differ from those of a second area. ``verdicts`` take the colour of the sign that
     they hold, ``sentences`` (verdicts in words, wider than their cell) its ink alone. ``sections`` are the first rows of parts
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
@@ -135,6 +139,7 @@ class Sheet:
     folded_rows: list[tuple[int, int]] = field(default_factory=list)
     freeze: str | None = None
     choices: dict[tuple[int, int], tuple[str, ...] | Area] = field(default_factory=dict)
+    limits: dict[tuple[int, int], NumberSetting] = field(default_factory=dict)
     charts: list[Chart] = field(default_factory=list)
     changes: list[tuple[Area, Area | None]] = field(default_factory=list)
     verdicts: list[Area] = field(default_factory=list)
@@ -168,8 +173,19 @@ class Sheet:
         grid[0, 0] = expected
         return self.formulas(row, column, fill(lambda i, j: tokens, 1, 1, self.name, True), grid, style, **more)
 
-    def input(self, row: int, column: int, value: float | str, name: str, number_format: str = "General") -> Placement:
-        """Adds a number or word to play with, known to the lesson as ``name``; gives its place."""
+    def input(
+        self,
+        row: int,
+        column: int,
+        value: float | str,
+        name: str,
+        number_format: str = "General",
+        limits: NumberSetting = ABOVE_0,
+    ) -> Placement:
+        """Adds a number or word to play with, known to the lesson as ``name``; gives its place. A number can only be
+        typed within ``limits``."""
+        if not isinstance(value, str):
+            self.limits[row, column] = limits
         expected = np.array([[value]], dtype=object if isinstance(value, str) else float)
         self.blocks.append(
             Block(row, column, [[value]], "setting", "input", expected, name=name, number_format=number_format)

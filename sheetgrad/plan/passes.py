@@ -38,6 +38,9 @@ from sheetgrad.tables.table import table
 LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
 FIRST_LINE = 2  # after the names and the numbers as they are
 TABLE = table("passes")
+# The passes that a verdict needs, by their lines in passes.toml: what each is called, and how many h it moves a number.
+WAYS = {"plus": ("+h", 1.0), "minus": ("−h", -1.0), "plus_half": ("+h/2", 0.5), "minus_half": ("−h/2", -0.5)}
+TITLES = tuple(title for title, _ in WAYS.values())
 
 
 def pass_cells(program: Program, names: Collection[str]) -> int:
@@ -62,6 +65,19 @@ def run_nudged(
         for key in (*names, *(line.target for line in lines)):
             kept.setdefault(key, []).append(result[key])
     return {key: np.array(runs) for key, runs in kept.items()}
+
+
+def run_ways(
+    program: Program,
+    values: Mapping[str, np.ndarray],
+    names: Collection[str],
+    nudges: Sequence[tuple[str, Index, float]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """The same by each of :data:`WAYS`: every (tensor, index, h) nudged by h and by half of it, up and down."""
+    return {
+        way: run_nudged(program, values, names, [(name, index, times * h) for name, index, h in nudges])
+        for way, (_, times) in WAYS.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -275,14 +291,14 @@ class Passes:
         found: Mapping[str, np.ndarray],
         number: Callable[[int], Placement],
         amount: Callable[[int], Placement],
-        sign: str,
+        way: str = "plus",
     ) -> None:
         """One pass of every line: the number whose name stands at ``number(line)`` moves by ``amount(line)``.
 
         ``found`` is what :func:`run_nudged` gives for these lines.
         """
         fields = self.passes[which]
-        moved = TABLE.on_cells()["plus" if sign == "+" else "minus"]
+        moved = TABLE.on_cells()[way]
         for name in self.names:
             field, start = fields[name], self.passes[0][name]
             expected = _stacked(self.laid.orders[name], found)
@@ -300,6 +316,21 @@ class Passes:
                 FIRST_LINE, field, self.count, expected.shape[1], nudged, expected, "pass", number_format(expected)
             )
         self.compute(which, found)
+
+    def write_ways(
+        self,
+        runs: Mapping[str, Mapping[str, np.ndarray]],
+        number: Callable[[int], Placement],
+        amount: Callable[[int], Placement],
+    ) -> None:
+        """All of :data:`WAYS`; ``runs`` is what :func:`run_ways` gives."""
+        for which, way in enumerate(WAYS):
+            self.write(which, runs[way], number, amount, way)
+
+    def losses(self, line: int) -> dict[str, list[Placement]]:
+        """Where the loss at the end of each of :data:`WAYS` stands in a line."""
+        loss = self.program.loss
+        return {way: [self.place(line, fields[loss])] for way, fields in zip(WAYS, self.passes, strict=True)}
 
     def compute(
         self, which: int, found: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray] | None = None

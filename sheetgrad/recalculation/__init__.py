@@ -40,6 +40,7 @@ class Session(ABC):
     """
 
     sheets: Sequence[str]  # hidden and very hidden ones too
+    quick: ClassVar[bool] = True  # whether it can be asked thousands of times
 
     @abstractmethod
     def change(self, changes: Changes | None) -> object:
@@ -76,6 +77,13 @@ class Session(ABC):
             found = self.values_of_few(wanted)
             self.restore(before)
             yield found
+
+    def values_from(self, starts: Sequence[tuple[Changes, Sequence[Changes]]], wanted: Wanted) -> Iterator[Values]:
+        """As :meth:`values_after`, from several starts: each is set before all of the scenarios given with it."""
+        for start, scenarios in starts:
+            before = self.change(start)
+            yield from self.values_after(scenarios, wanted)
+            self.restore(before)
 
     def unknown_functions(self, names: Collection[str]) -> list[str]:
         """Which of these functions the engine does not know, as far as it can tell."""

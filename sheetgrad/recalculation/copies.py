@@ -29,6 +29,8 @@ class Copies(Session):
     What is changed is kept here and set in the copy when values are asked for: ask for many at once.
     """
 
+    quick = False
+
     def __init__(self, program: Converter, data: bytes, seconds: float | None):
         self._program, self._data, self._contents = program, data, Contents(data)
         self._ends = None if seconds is None else monotonic() + seconds
@@ -61,6 +63,10 @@ class Copies(Session):
             for grids in self._recalculated(all_changes):
                 yield only(grids, wanted)
 
+    def values_from(self, starts: Sequence[tuple[Changes, Sequence[Changes]]], wanted: Wanted) -> Iterator[Values]:
+        """From all starts at once: to begin a process takes longest."""
+        return self.values_after([_both(start, changes) for start, each in starts for changes in each], wanted)
+
     def formula(self, sheet: str, cell: str) -> str | None:
         if (sheet, cell) in self._set:
             value = self._set[sheet, cell]
@@ -76,6 +82,11 @@ class Copies(Session):
     def _recalculated(self, changes: Sequence[Changes]) -> Iterator[Grids]:
         left = None if self._ends is None else self._ends - monotonic()
         return self._program.converted([self._data] * len(changes), changes, left)
+
+
+def _both(first: Changes, then: Changes) -> Changes:
+    """Two changes as one; where both set a cell the second counts."""
+    return {sheet: {**first.get(sheet, {}), **then.get(sheet, {})} for sheet in {**first, **then}}
 
 
 def set_in(copy: Path, changes: Mapping[str, Mapping[str, Change]]) -> None:

@@ -33,13 +33,16 @@ def settings_places() -> dict[str, Placement]:
     return {nudge.H: Placement(NAME, TOP, 4, (), ()), nudge.SCHEME: Placement(NAME, TOP + 1, 4, (), ())}
 
 
-def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[str]) -> Sheet:
-    """The sheet, which leads to the ``others``; ``missing`` says which sheets are left out and why."""
+def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[str], proof: str = "") -> Sheet:
+    """The sheet, which leads to the ``others``; ``missing`` says which sheets are left out and why, ``proof`` what was
+    proven of the lesson, if it was."""
     sheet = Sheet(NAME, one_page=True)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.label(3, TEXT_COLUMN, lesson.question, "question", span=SPAN)
     sheet.heights[3] = 20 * math.ceil(len(lesson.question) / 70)
-    _verdict(sheet, next(other.tally for other in others.values() if other.tally))
+    counts = next(other.tally for other in others.values() if other.tally)
+    _verdict(sheet, counts)
+    _proven(sheet, lesson, proof, int(counts["total"].value))
     sheet.label(7, TEXT_COLUMN, "Numbers to play with", "heading")
     h, scheme = lesson.nudge.step, lesson.nudge.scheme
     sheet.label(TOP, TEXT_COLUMN, "h, the size of a nudge", "setting_name")
@@ -62,6 +65,19 @@ def build(lesson: Lesson, others: Mapping[SheetKind, Sheet], missing: Sequence[s
 def _verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
     shown = single(sheet, 5, TEXT_COLUMN, nudge.TALLY.panel["sentence"], *nudge.sentence(counts))
     sheet.sentences.append(shown.area(NAME))
+
+
+def _proven(sheet: Sheet, lesson: Lesson, proof: str, nudged: int) -> None:
+    """What was proven when the workbook was made, which numbers that are changed later do not change; and what the lesson
+    says against the table of operations."""
+    sizes = (math.prod(lesson.program.shapes[name]) for name in lesson.program.requested)
+    many = "all" if nudged == sum(sizes) else f"{nudged:,}"
+    told = [f"Proof by exact slopes, when this workbook was made: {proof}; {many} of them are nudged here."]
+    told = told * bool(proof) + [f"{one}." for one in lesson.replacements]
+    if told:
+        text = " ".join(told)
+        sheet.label(6, TEXT_COLUMN, text, "remark_wrapped", span=SPAN)
+        sheet.heights[6] = LINE * math.ceil(len(text) / CHARACTERS) + 9
 
 
 def _paragraphs(sheet: Sheet, words: str, row: int) -> int:

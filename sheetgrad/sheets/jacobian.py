@@ -7,7 +7,7 @@ and from nudges of x[i]. A row of ∂L/∂f times this matrix is a row of ∂L/�
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,15 +29,16 @@ from sheetgrad.lines.readings import CELLS
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, PlanError, Sheet, number_format
 from sheetgrad.plan.drawing import Drawing, formula_blocks
 from sheetgrad.plan.extents import placed
-from sheetgrad.plan.fields import cells_of, largest, single
-from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
-from sheetgrad.sheets.nudge import H
+from sheetgrad.plan.fields import cells_of, panel
+from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, TITLES, WAYS, Passes
+from sheetgrad.sheets.nudge import h_place
 from sheetgrad.tables.table import table
 
 NAME = "Jacobian"
 FIRST_COLUMN = 2
 MOST_ENTRIES = 400  # of a matrix that can still be read
 TABLE = table("jacobian")
+FOLDED = [name for name, field in TABLE.panel.items() if field.folded]  # by which the verdict is found
 
 
 @dataclass(frozen=True)
@@ -186,22 +187,18 @@ class _Pair:
         below = top + self.out + 5
         passes = self._passes(below + self.out + 3)
         matrix = truth_as_number(CellArray((self.out, self.wide), lambda index: self.found[index], uniform=False))
-        numbers = self.numbers
-        rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, numbers, "gradient")
-        at = FIRST_COLUMN + self.wide + 3
-        slopes, measured = self._slopes()
-        given = dict(rule=numbers, nudged=measured, h=self.lesson.nudge.step, entries=float(numbers.size))
-        judged = TABLE.on_numbers({**given, "largest": largest(self.runs[0][self.output])})
-        noise = float(judged["noise"].value)
-        nudged = self._matrix(top, at, "from nudges", slopes, self._slope_book(passes), measured, "nudge", noise)
-        self._verdict(top + self.out + 3, rule, nudged, judged)
+        rule = self._matrix(top, FIRST_COLUMN, "from the rule", matrix, self.drawing.places, self.numbers, "gradient")
+        self._judge(top, rule, passes)
         said = recognised(self.found)
         if said:
             sheet.label(top + self.out + 2, FIRST_COLUMN, f"{said}.", "note_text")
-        self._chain(below, rule, numbers)
-        self.sheet.folded_rows.append((passes.top - 1, passes.bottom))
+        self._chain(below, rule, self.numbers)
+        bottom = (
+            passes.bottom + self.out + 4 + len(FOLDED)
+        )  # below the passes: the matrices by which the verdict is found
+        self.sheet.folded_rows.append((passes.top - 1, bottom))
         self.sheet.print_columns = max(self.sheet.print_columns or 0, FIRST_COLUMN + width - 1)
-        return passes.bottom
+        return bottom
 
     def _numbers(self) -> np.ndarray:
         """The matrix on NumPy: the backward lines of each output alone."""
@@ -244,57 +241,82 @@ class _Pair:
         across = 2 * (cells + self.values[self.given].size) <= LONGEST_ROW
         lines = self.step.lines
         passes = Passes(
-            self.sheet, self.drawing, self.program, [self.given], top + 2, 1, self.wide, ("+h", "−h"), across, lines
+            self.sheet, self.drawing, self.program, [self.given], top + 2, 1, self.wide, TITLES, across, lines
         )
         self.sheet.label(*passes.cell(0, 0), "nudged", "header")
         self.sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
         passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, 0, names, "number")
-        h = self.lesson.nudge.step
-        self.runs = []
-        for which, sign in enumerate((1, -1)):
-            kept: dict[str, list[np.ndarray]] = {}
-            for i in range(self.wide):
-                moved = np.array(self.values[self.given], dtype=float)
-                moved[(*self.given_row, i)] += sign * h
-                result = run_lines(lines, {**self.values, self.given: moved}, self.lesson.rules)
-                for key in (self.given, *(line.target for line in lines)):
-                    kept.setdefault(key, []).append(result[key])
-            self.runs.append({key: np.array(runs) for key, runs in kept.items()})
-            mark = "+" if sign > 0 else "-"
-            passes.write(
-                which,
-                self.runs[which],
-                lambda line: passes.place(line, 0),
-                lambda line: self.drawing.settings[H],
-                mark,
-            )
+        self.runs = {way: self._run(lines, times * self.lesson.nudge.step) for way, (_, times) in WAYS.items()}
+        (h,) = h_place()
+        passes.write_ways(self.runs, lambda line: passes.place(line, 0), lambda line: h)
         return passes
 
-    def _slopes(self) -> tuple[CellArray, np.ndarray]:
-        """Entry (j, i): how far output j moved when input i was nudged both ways, ÷ 2h."""
-        up, down = (run[self.output][(slice(None), *self.row_of)].T for run in self.runs)
-        difference = CellArray.named("up", (self.out, self.wide)) - CellArray.named("down", (self.out, self.wide))
-        return difference / (2 * CellArray.named(H, ())), (up - down) / (2 * self.lesson.nudge.step)
+    def _run(self, lines: Sequence[Line], amount: float) -> dict[str, np.ndarray]:
+        """The line on NumPy with each input moved in turn, stacked along axis 0."""
+        kept: dict[str, list[np.ndarray]] = {}
+        for i in range(self.wide):
+            moved = np.array(self.values[self.given], dtype=float)
+            moved[(*self.given_row, i)] += amount
+            result = run_lines(lines, {**self.values, self.given: moved}, self.lesson.rules)
+            for key in (self.given, *(line.target for line in lines)):
+                kept.setdefault(key, []).append(result[key])
+        return {key: np.array(runs) for key, runs in kept.items()}
 
-    def _slope_book(self, passes: Passes) -> dict[str, list[Placement]]:
-        book = {H: [self.drawing.settings[H]]}
-        for word, fields in zip(("up", "down"), passes.passes, strict=True):
+    def _judge(self, top: int, rule: Placement, passes: Passes) -> None:
+        """The matrix from nudges beside that from the rule, those by which it is judged below the passes, and the
+        verdict as one sentence."""
+        shape, cells, numbers = (self.out, self.wide), {}, {"now": self.values[self.output][self.row_of][:, None]}
+        for way in WAYS:
+            cells[way] = CellArray.named(way, shape)
+            numbers[way] = self.runs[way][self.output][(slice(None), *self.row_of)].T
+        now = CellArray.named(self.output, self.values[self.output].shape)
+        cells["now"] = (now[self.row_of[0]] if self.row_of else now)[:, None]
+        book = self._nudged_places(passes)
+        row = self.values[self.given][self.given_row]
+        given = {"outputs": numbers["now"], "inputs": row, "rule": self.numbers, "entries": float(self.numbers.size)}
+        given["h"] = self.lesson.nudge.step
+        off = float(TABLE.on_numbers(given)["rounding"].value) / given["h"]
+        places = {"rule": [rule], "outputs": self._row(self.output, self.row_of)}
+        places["inputs"] = self._row(self.given, self.given_row)
+        below, made = passes.bottom + 1, {}
+        titles = {
+            "nudged": "from nudges",
+            "halved": "from nudges by h/2",
+            "gaps": "gaps at h",
+            "gaps_half": "gaps at h/2",
+        }
+        for k, (word, title) in enumerate(titles.items()):
+            made[word] = _from_nudges(word, numbers, given["h"])
+            at = (top, FIRST_COLUMN + self.wide + 3) if not k else (below, FIRST_COLUMN + (k - 1) * (self.wide + 2))
+            formula = _from_nudges(word, cells, CellArray.named("h", ()))
+            style = "nudge" if not k else "index"
+            places[word] = [self._matrix(*at, title, formula, book, made[word], style, (1, 2, 2, 4)[k] * off)]
+        found = TABLE.on_numbers({**given, **made})
+        ranges = {word: cells_of(part, word) for word, part in places.items()}
+        formulas = TABLE.on_cells(ranges, {"entries": self.numbers.size})
+        row = below + self.out + 3
+        at = {word: (row + k, FIRST_COLUMN + 2) for k, word in enumerate(FOLDED)}
+        at["verdict"] = (top + self.out + 3, FIRST_COLUMN)
+        places |= book | {word: [Placement(NAME, *cell, (), ())] for word, cell in at.items()}
+        panel(self.sheet, at, TABLE, found, formulas, places, {})
+        self.sheet.sentences.append(places["verdict"][0].area)
+
+    def _row(self, key: str, row: Index) -> list[Placement]:
+        """Where the numbers of one example stand."""
+        place = self.drawing.places[key][0]
+        return [Placement(place.sheet, *place.cell((*row, 0)), place.shape[-1:], place.steps[-1:])]
+
+    def _nudged_places(self, passes: Passes) -> dict[str, list[Placement]]:
+        """Where the outputs stand after each way to nudge, where they stand as they are, and h."""
+        book = {"h": h_place(), self.output: self.drawing.places[self.output]}
+        for word, fields in zip(WAYS, passes.passes, strict=True):
             places = passes.book(fields, FIRST_LINE)[self.output][0]
             row, column = places.cell((*self.row_of, 0))
             line = (1, 0) if passes.across else (0, 1)
             book[word] = [Placement(NAME, row, column, (self.out, self.wide), (places.steps[-1], line))]
         return book
-
-    def _verdict(self, row: int, rule: Placement, nudged: Placement, found) -> None:
-        """How far the two are apart, as one number."""
-        book = {"rule": [rule], "nudged": [nudged], "h": [self.drawing.settings[H]]}
-        ranges = {word: cells_of(book[word], word) for word in ("rule", "nudged")}
-        formulas = TABLE.on_cells(ranges, {"entries": self.numbers.size})
-        field = TABLE.panel["verdict"]
-        shown = single(self.sheet, row, FIRST_COLUMN, field, formulas["verdict"], book, found["verdict"])
-        self.sheet.sentences.append(shown.area(NAME))
 
     # -- the chain rule -------------------------------------------------------------------------------------------
 
@@ -339,6 +361,18 @@ class _Pair:
             else:
                 text = f"the share of this example; {own} adds up the shares of all examples"
                 sheet.label(row + 1, column + self.wide, text, "caption")
+
+
+def _from_nudges(word: str, at: Mapping, h):
+    """A matrix of slopes, or of how far those of the two sides are apart, from the outputs after each nudge."""
+    match word:
+        case "nudged":
+            return (at["plus"] - at["minus"]) / (2 * h)
+        case "halved":
+            return (at["plus_half"] - at["minus_half"]) / h
+        case "gaps":
+            return (at["plus"] + at["minus"] - 2 * at["now"]) / h
+    return (at["plus_half"] + at["minus_half"] - 2 * at["now"]) / (h / 2)
 
 
 SHEET = SheetKind(

@@ -12,38 +12,43 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sheetgrad.autodiff.rounding import carried, rounding_terms
 from sheetgrad.formulas.expressions import Expr, Index, Ref, Shape
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
+from sheetgrad.lines.cells import CellArray
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.readings import CELLS, NUMBERS
 from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, cells_of, single
-from sheetgrad.plan.passes import LONGEST_ROW, Laid, Passes, lay_flat, pass_cells, run_nudged
+from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Laid, Passes, lay_flat, pass_cells, run_ways
 from sheetgrad.tables.table import table
 
 NAME = "Nudge"
 H, SCHEME = "nudge.step", "nudge.scheme"
-TOP = 7
+TOP = 8
 PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
 TABLE, TALLY = table("nudge"), table("tally")
 FIELDS = tuple(TABLE.fields)
 VISIBLE = TABLE.shown
-COUNTS = ("agree", "kink", "disagree", "total")
+COUNTS = ("agree", "kink", "cannot_tell", "disagree", "total")
+STEP, CARRIED = (3, 3), (6, 3)  # row and column of h, and of how much the pass carries
 
 
 def nudged(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[str, np.ndarray]):
-    """What each line of the table says on NumPy when ``numbers`` of tensor ``name`` are nudged both ways, and the two
-    runs of the forward pass."""
+    """What each line of the table says on NumPy when ``numbers`` of tensor ``name`` are nudged, and the runs of the
+    forward pass by each way to nudge."""
     program, h = lesson.program, lesson.nudge.step
-    runs = tuple(run_nudged(program, values, [name], [(name, i, sign * h) for i in numbers]) for sign in (1, -1))
+    runs = run_ways(program, values, [name], [(name, index, h) for index in numbers])
     value, gradient = (np.array([values[key][index] for index in numbers]) for key in (name, f"{name}.g"))
-    plus, minus = (run[program.loss] for run in runs)
-    given = dict(plus=plus, minus=minus, h=h, scheme=lesson.nudge.scheme, loss=float(values[program.loss]))
-    return TABLE.on_numbers({**given, "value": value, "gradient": gradient}), runs
+    given = dict(h=h, scheme=lesson.nudge.scheme, loss=float(values[program.loss]), carried=carried(program, values))
+    losses = {way: run[program.loss] for way, run in runs.items()}
+    return TABLE.on_numbers({**given, **losses, "value": value, "gradient": gradient}), runs
 
 
 def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, list[Index]]:
@@ -55,7 +60,7 @@ def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, lis
     """
     shapes = {name: lesson.program.shapes[name] for name in laid}
     sizes = {name: int(np.prod(shape, dtype=int)) for name, shape in shapes.items()}
-    cost = {name: 2 * one.line_cells + len(FIELDS) for name, one in laid.items()}
+    cost = {name: len(WAYS) * one.line_cells + len(FIELDS) for name, one in laid.items()}
     once = {name: sizes[name] + laid[name].once_cells for name in laid}
     chosen = sorted(laid, key=lambda name: cost[name])
     while len(chosen) > 1 and sum(cost[name] + once[name] for name in chosen) > room:
@@ -85,7 +90,8 @@ def _spread(shape: Shape, count: int) -> list[Index]:
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet; its tally says how many nudges ``agree``, stand at a ``kink``, ``disagree``, and their ``total``."""
+    """The sheet; its tally says how many nudges ``agree``, stand at a ``kink``, ``disagree``, how many of them it
+    ``cannot_tell``, and their ``total``."""
     sheet, program = Sheet(NAME), lesson.program
     across = all(2 * pass_cells(program, [name]) <= LONGEST_ROW for name in program.requested)
     laid = {}
@@ -105,12 +111,14 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     row, verdicts = TOP, []
     for name, indices in numbers.items():
         sheet.sections.append(row)
-        bottom, verdict = _section(lesson, drawing, sheet, places, name, indices, values, row, across, laid[name])
-        verdicts.append(verdict)
+        bottom, said = _section(lesson, drawing, sheet, places, name, indices, values, row, across, laid[name])
+        verdicts += said
         row = bottom + 2
-    first, last = (2 + FIELDS.index("verdict"),) * 2 if across else (2, sheet.last_column)
+    first, last = (2 + FIELDS.index(word) for word in ("verdict", "remark")) if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
-    sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), Placement(NAME, TOP, first, shape, ((1, 0), (0, 1))))
+    whole = Placement(NAME, TOP, first, shape, ((1, 0), (0, 1)))
+    sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), whole, places)
+    _carried(sheet, drawing, lesson, values, row)
     _look(sheet, across)
     return sheet
 
@@ -125,82 +133,127 @@ def _look(sheet: Sheet, across: bool) -> None:
         sheet.widths[2 + FIELDS.index("remark")] = 21.0
         sheet.folded_columns.append((3 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
-    sheet.freeze = "C7" if across else "D7"
+    sheet.freeze = f"C{TOP}" if across else f"D{TOP}"
 
 
 def _heading(sheet: Sheet, lesson: Lesson, drawing: Drawing, values) -> Book:
-    """h, the scheme and the loss as it is, at the top; gives their places for the formulas below."""
-    loss = lesson.program.loss
+    """h, the scheme, the loss as it is and how much the pass carries, at the top; gives their places for the formulas
+    below."""
+    loss, h = lesson.program.loss, lesson.nudge.step
+    found, formulas = TABLE.on_numbers({"given": h, "errors": [carried(lesson.program, values)]}), TABLE.on_cells()
+    typed = {"given": [drawing.settings[H]]}
     shown = {
-        "h": (3, "h", lesson.nudge.step, "0.0E+00", drawing.settings[H]),
         "scheme": (4, "scheme", lesson.nudge.scheme, "@", drawing.settings[SCHEME]),
         "loss": (5, f"{loss} now", float(values[loss]), "0.000000", drawing.places[loss][0]),
     }
     for key, (row, word, value, form, source) in shown.items():
         sheet.label(row, 2, word, "setting_name")
         sheet.formula(row, 3, Ref(key, ()), {key: [source]}, value, "setting_copy", number_format=form)
+    sheet.label(3, 2, TABLE.panel["h"].heading, "setting_name")
+    single(sheet, *STEP, TABLE.panel["h"], formulas["h"], typed, found["h"])
     sheet.label(3, 4, "change h and the scheme on the Lesson sheet", "note")
-    return {key: [Placement(NAME, row, 3, (), ())] for key, (row, *_) in shown.items()}
+    single(sheet, 4, 4, TABLE.panel["warning"], formulas["warning"], typed, found["warning"])
+    at = {"h": STEP, "carried": CARRIED} | {key: (row, 3) for key, (row, *_) in shown.items()}
+    return {key: [Placement(NAME, *cell, (), ())] for key, cell in at.items()}
 
 
-def _tally(sheet: Sheet, lesson: Lesson, numbers, verdicts: Range, whole: Placement) -> dict[str, Spread]:
-    """How many agree, and how many stand at a kink: counted live over the whole table."""
+def h_place() -> list[Placement]:
+    """Where h stands as it is used: what is typed on the Lesson sheet, if it is a number above 0."""
+    return [Placement(NAME, *STEP, (), ())]
+
+
+def carried_place() -> list[Placement]:
+    """Where Σ|v·v.g| stands."""
+    return [Placement(NAME, *CARRIED, (), ())]
+
+
+def _carried(sheet: Sheet, drawing: Drawing, lesson: Lesson, values, top: int) -> None:
+    """What rounding in each value does to the loss, a folded row a value at the end of the sheet, and the sum at its
+    top."""
+    program = lesson.program
+    sheet.label(top, 2, "What rounding can do: Σ|v·v.g| by value (press +)", "section")
+    arrays = {key: CellArray.named(key, shape) for key, shape in program.shapes.items()}
+    found = []
+    for row, (name, term) in enumerate(rounding_terms(program).items(), top + 1):
+        number = float(evaluate(term, values, NUMBERS, program.rules))
+        cells = evaluate(term, arrays, CELLS, program.rules)
+        sheet.label(row, 2, name, "element_name")
+        sheet.formula(row, 3, cells.element(()), drawing.places, number, "index", number_format="0.00")
+        found.append(number)
+    field, total = TABLE.panel["carried"], Range(found)
+    sheet.label(CARRIED[0], 2, field.heading, "setting_name")
+    errors = {"errors": [Placement(NAME, top + 1, 3, (len(found),), ((1, 0),))]}
+    ranges = {"errors": cells_of(errors["errors"], "errors")}
+    formulas = TABLE.on_cells(ranges)
+    single(sheet, *CARRIED, field, formulas["carried"], errors, TABLE.on_numbers({"errors": total})["carried"])
+    sheet.folded_rows.append((top + 1, top + len(found)))
+
+
+def _tally(
+    sheet: Sheet, lesson: Lesson, numbers, verdicts: Range, whole: Placement, places: Book
+) -> dict[str, Spread | Choice]:
+    """How many agree, stand at a kink, disagree, cannot be told, and what to do about these: counted live over the whole
+    table."""
     total = sum(len(indices) for indices in numbers.values())
     program = lesson.program
     every = sum(int(np.prod(program.shapes[name], dtype=int)) for name in program.requested)
-    found, formulas = TALLY.on_numbers({"verdicts": verdicts, "total": float(total)}), TALLY.on_cells()
+    found = TALLY.on_numbers({"verdicts": verdicts, "total": float(total), "h": lesson.nudge.step})
+    formulas, book = TALLY.on_cells(), {**places, **tally_places(), "verdicts": [whole]}
     for key, (place,) in tally_places().items():
         field = TALLY.panel[key]
-        sheet.label(place.row, 8, field.heading, "setting_name" if key == "total" else f"tally_{key}")
+        if field.heading:
+            sheet.label(place.row, 8, field.heading, "setting_name" if key == "total" else f"tally_{key}")
         if key != "total":
-            single(sheet, place.row, place.column, field, formulas[key], {"verdicts": [whole]}, found[key])
+            single(sheet, place.row, place.column, field, formulas[key], book, found[key])
     if total < every:
         sheet.label(5, 4, f"a spread-out sample: {total} of {every} numbers", "note")
-    fixed = np.array([[float(total)]])
-    sheet.blocks.append(Block(6, 9, fixed.tolist(), "setting_copy", "fixed", fixed, number_format="0"))
-    return {key: found[key] for key in COUNTS}
+    (place,), fixed = tally_places()["total"], np.array([[float(total)]])
+    at = place.row, place.column
+    sheet.blocks.append(Block(*at, fixed.tolist(), "setting_copy", "fixed", fixed, number_format="0"))
+    return {key: found[key] for key in (*COUNTS, "advice")}
 
 
 def tally_places() -> dict[str, list[Placement]]:
-    """Where the counts stand."""
-    return {word: [Placement(NAME, 3 + k, 9, (), ())] for k, word in enumerate(COUNTS)}
+    """Where the counts and the advice stand."""
+    places = {word: [Placement(NAME, 3 + k, 9, (), ())] for k, word in enumerate(COUNTS)}
+    return places | {"advice": [Placement(NAME, 6, 4, (), ())]}
 
 
-def sentence(counts: Mapping[str, Spread]) -> tuple[Expr, Book, Choice]:
+def sentence(counts: Mapping[str, Spread | Choice]) -> tuple[Expr, Book, Choice]:
     """The live verdict over the counts: its formula, where their places are, and what it says now."""
     return TALLY.on_cells()["sentence"], tally_places(), TALLY.on_numbers(counts)["sentence"]
 
 
-def _section(lesson, drawing, sheet, places, name, indices, values, top, across, laid) -> tuple[int, Choice]:
-    """The table of one tensor, a line for each of its nudged numbers; gives its last row and its verdicts."""
+def _section(
+    lesson, drawing, sheet, places, name, indices, values, top, across, laid
+) -> tuple[int, tuple[Choice, ...]]:
+    """The table of one tensor, a line for each of its nudged numbers; gives its last row, its verdicts and remarks."""
     program = lesson.program
     found, runs = nudged(lesson, name, indices, values)
     count, of = len(indices), int(np.prod(program.shapes[name], dtype=int))
     many = "its only number" if of == 1 else f"all {of} numbers" if count == of else f"{count} of {of} numbers"
     sheet.label(top, 2, f"{name}: {many}, one at a time", "section")
-    shape = top + 1, len(FIELDS), count, ("+h", "−h"), across
+    shape = top + 1, len(FIELDS), count, TITLES, across
     passes = Passes(sheet, drawing, program, [name], *shape, laid=laid)
     lines = Lines(TABLE, passes, {"role": lesson.tensors[name].role})
     lines.headings()
     passes.as_it_is(values)
     if not across:
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.cell(0, passes.fields - 1)[0]))
-    for which, sign in enumerate("+-"):
-        passes.write(which, runs[which], lambda line: passes.place(line, 0), lambda line: places["h"][0], sign)
+    passes.write_ways(runs, lambda line: passes.place(line, 0), lambda line: places["h"][0])
     names = tuple(element_name(name, index) for index in indices)
     rows, columns = in_block(drawing.places[name][0], indices)
     for field, fixed in (("number", names), ("row", rows), ("column", columns)):
         lines.fixed(field, fixed)
     blocks = {"block": drawing.places[name], "gradients": drawing.places[f"{name}.g"]}
-    up, down = (fields[program.loss] for fields in passes.passes)
 
     def book(line: int) -> Book:
-        return {**places, **blocks, "plus": [passes.place(line, up)], "minus": [passes.place(line, down)]}
+        return {**places, **blocks, **passes.losses(line)}
 
     formulas = TABLE.on_cells({key: cells_of(block, key) for key, block in blocks.items()})
     lines.write(found, formulas, book, items={"verdict": names})
     sheet.verdicts.append(lines.area("verdict"))
-    return passes.bottom, found["verdict"]
+    return passes.bottom, (found["verdict"], found["remark"])
 
 
 def in_block(own: Placement, indices: Sequence[Index]) -> tuple[list[float], list[float]]:

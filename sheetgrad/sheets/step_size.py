@@ -9,14 +9,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sheetgrad.autodiff.rounding import carried
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, panel
-from sheetgrad.plan.passes import LONGEST_ROW, Passes, pass_cells, run_nudged
-from sheetgrad.sheets import numbers
+from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Passes, pass_cells, run_ways
+from sheetgrad.sheets import nudge, numbers
 from sheetgrad.tables.table import table
 
 NAME = "Step size"
@@ -38,11 +39,11 @@ CELLS |= {"sentence": (12, 2)}
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet."""
-    numbers.refuse_heavy(lesson, 2 * len(STEPS))
+    numbers.refuse_heavy(lesson, len(WAYS) * len(STEPS))
     program, fields = lesson.program, TABLE.fields
     sheet = Sheet(NAME)
     across = 2 * pass_cells(program, program.requested) <= LONGEST_ROW
-    passes = Passes(sheet, drawing, program, program.requested, TOP + 1, len(fields), len(STEPS), ("+h", "−h"), across)
+    passes = Passes(sheet, drawing, program, program.requested, TOP + 1, len(fields), len(STEPS), TITLES, across)
     lines = Lines(TABLE, passes, {"loss": program.loss, "remark": "remark" if across else "remark_wrapped"})
     found, runs = measure(lesson, values)
     formulas = TABLE.on_cells(lying=not across)
@@ -69,14 +70,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 
 
 def measure(lesson: Lesson, values: Mapping[str, np.ndarray]):
-    """What the table says on NumPy, and the two runs of the forward pass."""
+    """What the table says on NumPy, and the runs of the forward pass by each way to nudge."""
     program, pick = lesson.program, lesson.setting(PICKED)
-    number = lesson.numbers[pick]
-    runs = tuple(
-        run_nudged(program, values, program.requested, [(*number, sign * step) for step in STEPS]) for sign in (1, -1)
-    )
-    plus, minus = (run[program.loss] for run in runs)
-    given = dict(pick=pick, h=np.array(STEPS), now=float(values[program.loss]), plus=plus, minus=minus)
+    runs = run_ways(program, values, program.requested, [(*lesson.numbers[pick], step) for step in STEPS])
+    given = dict(pick=pick, h=np.array(STEPS), now=float(values[program.loss]), carried=carried(program, values))
+    given |= {way: run[program.loss] for way, run in runs.items()}
     return TABLE.on_numbers({**given, **numbers.listed(lesson, values)}), runs
 
 
@@ -89,6 +87,7 @@ def _inputs(sheet: Sheet, lesson: Lesson, drawing: Drawing) -> dict[str, list[Pl
     sheet.choices[4, PANEL] = numbers.choices(lesson)
     sheet.label(4, PANEL + 1, "pick another", "editable_note")
     book = {name: [Placement(NAME, row, column, (), ())] for name, (row, column) in CELLS.items()}
+    book["carried"] = nudge.carried_place()
     return numbers.places(lesson) | book | {"pick": [picked], "now": drawing.places[lesson.program.loss]}
 
 
@@ -99,12 +98,10 @@ def _table(lines: Lines, found, formulas, values, runs, places: Book) -> None:
     passes.as_it_is(values)
     lines.fixed("h", STEPS)
     picked = places["pick"][0]
-    for which, sign in enumerate("+-"):
-        passes.write(which, runs[which], lambda line: picked, lambda line: passes.place(line, lines.at["h"]), sign)
-    up, down = (fields[lines.words["loss"]] for fields in passes.passes)
+    passes.write_ways(runs, lambda line: picked, lambda line: passes.place(line, lines.at["h"]))
 
     def book(line: int) -> Book:
-        return {**places, "plus": [passes.place(line, up)], "minus": [passes.place(line, down)]}
+        return {**places, **passes.losses(line)}
 
     lines.write(found, formulas, book)
     passes.sheet.verdicts.append(lines.area("verdict"))

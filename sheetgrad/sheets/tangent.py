@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sheetgrad.autodiff.rounding import carried
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
@@ -21,7 +22,7 @@ PICKED, REACH = "laboratory.tangent", "laboratory.reach"
 TABLE = table("tangent")
 CURVE = tuple(k / 5 for k in range(-20, 21))  # in nudges
 MARKED = (-1.0, 0.0, 1.0)
-SIDES = (-1.0, 1.0)  # as far away as h, for the slopes on both sides
+SIDES = (-1.0, 1.0, -0.5, 0.5)  # in steps of h, for the slopes on both sides
 TIMES = (*CURVE, *MARKED, *SIDES)
 LINES = len(TIMES)
 CHART_COLUMNS = 11  # beside the table, kept free for the chart
@@ -29,6 +30,7 @@ TOP = 25
 PANEL = 4  # its column of numbers
 CELLS = {word: (row, PANEL) for row, word in enumerate(("value", "loss", "gradient", "secant", "left", "right"), 6)}
 CELLS |= {"verdict": (12, 2)}
+FOLDED = [name for name, field in TABLE.panel.items() if field.folded]  # by which the verdict is found, below the table
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
@@ -42,8 +44,10 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     lines = Lines(TABLE, passes, {"loss": program.loss})
     found, run = measure(lesson, values)
     formulas = TABLE.on_cells()
-    places = _inputs(sheet, lesson, drawing) | lines.everywhere
-    panel(sheet, CELLS, TABLE, found, formulas, places, lines.words)
+    cells = CELLS | {word: (passes.bottom + 2 + k, PANEL) for k, word in enumerate(FOLDED)}
+    places = _inputs(sheet, lesson, drawing, cells) | lines.everywhere
+    panel(sheet, cells, TABLE, found, formulas, places, lines.words)
+    sheet.folded_rows.append((passes.bottom + 2, passes.bottom + 1 + len(FOLDED)))
     _table(lines, found, formulas, values, run, places)
     _chart(sheet, lesson, lines)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
@@ -64,11 +68,13 @@ def measure(lesson: Lesson, values: Mapping[str, np.ndarray]):
     step = np.where(np.arange(LINES) < LINES - len(SIDES), reach, h)
     run = run_nudged(program, values, program.requested, [(*lesson.numbers[pick], away) for away in TIMES * step])
     given = dict(pick=pick, h=h, reach=reach, step=step, times=np.array(TIMES), plus=run[program.loss])
-    given |= {"now": float(values[program.loss]), **numbers.listed(lesson, values)}
+    given |= {"now": float(values[program.loss]), "carried": carried(program, values), **numbers.listed(lesson, values)}
     return TABLE.on_numbers(given), run
 
 
-def _inputs(sheet: Sheet, lesson: Lesson, drawing: Drawing) -> dict[str, list[Placement]]:
+def _inputs(
+    sheet: Sheet, lesson: Lesson, drawing: Drawing, cells: Mapping[str, tuple[int, int]]
+) -> dict[str, list[Placement]]:
     """The title and the cells to play with; gives the places of all names in the formulas but the fields."""
     loss = lesson.program.loss
     sheet.label(1, 2, "The gradient is the slope of the tangent", "title")
@@ -82,8 +88,14 @@ def _inputs(sheet: Sheet, lesson: Lesson, drawing: Drawing) -> dict[str, list[Pl
     sheet.label(5, PANEL + 1, "try 0.1, then 0.01", "editable_note")
     sheet.label(14, 2, TEXT, "text", span=5)
     sheet.heights[14] = 15 * 6
-    book = {name: [Placement(NAME, row, column, (), ())] for name, (row, column) in CELLS.items()}
-    book |= {"pick": [picked], "reach": [reach], "h": [drawing.settings[nudge.H]], "now": drawing.places[loss]}
+    book = {name: [Placement(NAME, row, column, (), ())] for name, (row, column) in cells.items()}
+    book |= {
+        "pick": [picked],
+        "reach": [reach],
+        "h": nudge.h_place(),
+        "carried": nudge.carried_place(),
+        "now": drawing.places[loss],
+    }
     return numbers.places(lesson) | book
 
 
@@ -101,9 +113,9 @@ def _table(lines: Lines, found, formulas, values, run, places: Book) -> None:
     passes.as_it_is(values)
     points = LINES - len(SIDES)
     passes.fixed(FIRST_LINE, lines.at["times"], TIMES[:points], "step", "0.0")
-    passes.fixed(FIRST_LINE + points, lines.at["times"], SIDES, "step", '"+h";"−h"')
+    passes.fixed(FIRST_LINE + points, lines.at["times"], SIDES, "step", '"+"0.0"h";"−"0.0"h"')
     picked = places["pick"][0]
-    passes.write(0, run, lambda line: picked, lambda line: passes.place(line, lines.at["offset"]), "+")
+    passes.write(0, run, lambda line: picked, lambda line: passes.place(line, lines.at["offset"]))
     at = passes.passes[0][lines.words["loss"]]
 
     def book(line: int) -> Book:

@@ -16,7 +16,7 @@ from sheetgrad.sheets import check, gradients
 from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
 
 PRACTICE = """
-Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
+Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗, kink at a corner, ? where the nudges cannot tell. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
 """
 EXAM = """
 Type a formula into every cell with a blue border.

@@ -261,7 +261,7 @@ class _Training:
             words = f", {setting.words}" if setting.words else ""
             sheet.label(FIRST + k, 2, f"{name}{words}", "setting_name")
             number, key = self.training.numbers[setting.name], f"training.{setting.name}"
-            self.places[setting.name] = sheet.input(FIRST + k, PANEL, number, key)
+            self.places[setting.name] = sheet.input(FIRST + k, PANEL, number, key, limits=_range(setting))
             sheet.label(FIRST + k, PANEL + 1, setting.note, "editable_note")
         losses, ends = self.found[loss], ("at the start", f"after {self.steps} steps")
         for k, line in enumerate((FIRST_LINE, self.passes.last_line)):

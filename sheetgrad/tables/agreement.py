@@ -1,8 +1,14 @@
-"""The three signs of ``agreement.toml``, which other tables, reports and colours go by."""
+"""The signs of ``agreement.toml``, which other tables, reports and colours go by."""
 
 from __future__ import annotations
 
 from sheetgrad.tables.table import table
 
 AGREEMENT = table("agreement")
-AGREE, KINK, DISAGREE = (str(AGREEMENT.constants[word]) for word in ("agrees", "kinked", "disagrees"))
+SIGNS = {
+    "agree": str(AGREEMENT.constants["agrees"]),
+    "disagree": str(AGREEMENT.constants["disagrees"]),
+    "kink": str(AGREEMENT.constants["kinked"]),
+    "cannot_tell": str(AGREEMENT.constants["unknown"]),
+}
+AGREE, DISAGREE, KINK, UNKNOWN = SIGNS.values()

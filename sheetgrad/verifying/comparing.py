@@ -11,7 +11,7 @@ import numpy as np
 from sheetgrad.engines import Grid, Grids, Value
 from sheetgrad.formulas.places import address
 from sheetgrad.plan.blocks import Block, Plan, Sheet
-from sheetgrad.tables.agreement import AGREE, KINK
+from sheetgrad.tables.agreement import AGREE, KINK, SIGNS, UNKNOWN
 from sheetgrad.verifying.difference import difference, largest_differences, numbers_of
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck, plain
 from sheetgrad.workbook.spelling import same_formula
@@ -57,12 +57,9 @@ class Comparison:
             sizes, absolute, relative, good = zip(*rows, strict=True)
             tensors.append(TensorCheck(name, sum(sizes), max(absolute), max(relative), all(good)))
         signs = [sign for _, sign in self.verdicts]
-        nudges = {
-            "agree": signs.count(AGREE),
-            "disagree": len(signs) - signs.count(AGREE) - signs.count(KINK),
-            "kink": signs.count(KINK),
-        }
-        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (AGREE, KINK))
+        nudges = {word: signs.count(sign) for word, sign in SIGNS.items()}
+        nudges["disagree"] = len(signs) - sum(nudges[word] for word in nudges if word != "disagree")
+        disagreeing = tuple(name for name, sign in self.verdicts if sign not in (AGREE, KINK, UNKNOWN))
         return Report(
             workbook,
             lesson,

@@ -72,12 +72,13 @@ class OnPurpose:
         wrong = {one.name for one in proof.wrong}
         missed = len(set(self.shows) - wrong)
         told = bool(disagreeing) or not self.shows
-        return missed <= proof.kinks and {*wrong, *disagreeing} <= set(self.reached) and told
+        return missed <= proof.kinks + proof.unknown and {*wrong, *disagreeing} <= set(self.reached) and told
 
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``."""
+    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``; ``replacements``
+    says which operations the lesson replaces."""
 
     workbook: str
     lesson: str
@@ -91,6 +92,7 @@ class Report:
     saved_by: str = ""
     proof: Proof = field(default=Proof())
     bug: OnPurpose | None = None
+    replacements: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

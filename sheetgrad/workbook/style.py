@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INK, MUTED, EDITABLE = "1F2937", "6B7280", "1D4ED8"
-GRADIENT_INK, NUDGE_INK, AGREE_INK, WRONG_INK = "0B5E8A", "9A3412", "166534", "B91C1C"
+GRADIENT_INK, NUDGE_INK, AGREE_INK, WRONG_INK, UNSURE_INK = "0B5E8A", "9A3412", "166534", "B91C1C", "92400E"
 INPUT, PARAMETER, TARGET, CONSTANT = "FFF7DB", "EFE9FD", "FDE8EF", "F1F5E4"
-VALUE, GRADIENT, NUDGE, AGREE, KINK, WRONG = "F3F4F6", "DDF1FD", "FFEBD6", "DCFCE7", "FEF3C7", "FEE2E2"
+VALUE, GRADIENT, NUDGE, AGREE, UNSURE, WRONG = "F3F4F6", "DDF1FD", "FFEBD6", "DCFCE7", "FEF3C7", "FEE2E2"
 BAR, BAR_NOTE = "1F2937", "D1D5DB"
 CODE, WORDS = "Consolas", "Calibri"
 
@@ -94,7 +94,9 @@ STYLES: dict[str, Style] = {
     "text_line": Style(),
     "link": Style(color=EDITABLE, underline=True),
     "tally_agree": Style(color=AGREE_INK, bold=True),
-    "tally_kink": Style(color="92400E", bold=True),
+    "tally_kink": Style(color=UNSURE_INK, bold=True),
+    "tally_cannot_tell": Style(color=UNSURE_INK, bold=True),
+    "advice": Style(color=UNSURE_INK, bold=True),
     "tally_disagree": Style(color=WRONG_INK, bold=True),
     **{f"legend_{role}": Style(color=EDITABLE, fill=fill, size=10, align="center") for role, fill in _ROLES.items()},
     "legend_value": Style(fill=VALUE, size=10, align="center"),
@@ -103,6 +105,12 @@ STYLES: dict[str, Style] = {
     "legend_nudge": Style(color=NUDGE_INK, fill=NUDGE, size=10, align="center"),
 }
 
-VERDICTS = {"✓": (AGREE, AGREE_INK), "kink": (KINK, "92400E"), "✗": (WRONG, WRONG_INK)}
+# By sign, the first that a cell holds.
+VERDICTS = {
+    "✗": (WRONG, WRONG_INK),
+    "✓": (AGREE, AGREE_INK),
+    "cannot tell": (UNSURE, UNSURE_INK),
+    "kink": (UNSURE, UNSURE_INK),
+}
 CHANGED = (NUDGE, NUDGE_INK)
 CURVES = {"ink": INK, "gradient": GRADIENT_INK, "nudge": NUDGE_INK, "wrong": WRONG_INK}  # of charts

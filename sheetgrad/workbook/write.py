@@ -156,6 +156,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
             target[at].hyperlink = Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}")
     _look(target, sheet)
     _choices(target, sheet)
+    _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
     draw_charts(target, sheet)
@@ -195,6 +196,17 @@ def _choices(target: Worksheet, sheet: Sheet) -> None:
         validation.add(address(row, column))
 
 
+def _limits(target: Worksheet, sheet: Sheet) -> None:
+    """Cells into which only numbers within their limits can be typed."""
+    for (row, column), limits in sheet.limits.items():
+        at = address(row, column)
+        rule = f"AND(ISNUMBER({at}),{at}>{'' if limits.above else '='}{number_text(limits.least)},{at}<={number_text(limits.most)})"
+        validation = DataValidation(type="custom", formula1=rule, allow_blank=False, showErrorMessage=True)
+        validation.errorTitle, validation.error = "Not a number for this cell", f"Expected {limits.refuse(None, None)}"
+        target.add_data_validation(validation)
+        validation.add(at)
+
+
 def _verdicts(target: Worksheet, sheet: Sheet) -> None:
     """Verdict cells take the colour of the sign that they hold."""
     for area in (*sheet.verdicts, *sheet.sentences):
@@ -204,7 +216,7 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
                 formula=[f'ISNUMBER(SEARCH("{sign}",{first}))'],
                 fill=PatternFill("solid", bgColor=fill),
                 font=Font(color=ink, bold=True),
-                stopIfTrue=sign == "✗",
+                stopIfTrue=True,
             )
             if area in sheet.sentences:  # wider than its cell
                 rule.dxf.fill = None

@@ -65,6 +65,14 @@ class Contents:
     def sheets(self) -> list[str]:
         return list(self._parts)
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The names that the workbook gives to ranges (or formulas), in capitals, each with the text that it stands for."""
+        with self._archive() as archive:
+            root = etree.fromstring(archive.read("xl/workbook.xml"))
+        named = root.iterfind("{*}definedNames/{*}definedName")
+        return {name.get("name", "").upper(): name.text or "" for name in named if not name.get("hidden")}
+
     def all(self) -> dict[str, SheetContents]:
         """Every sheet, read once."""
         return {name: self.sheet(name) for name in self._parts}

@@ -25,7 +25,7 @@ from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
 from sheetgrad.sheets import check
-from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK
+from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK, UNKNOWN
 from sheetgrad.verifying.verify import compare, difference
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
@@ -35,6 +35,7 @@ MODES = ("practice", "exam")
 NAME, MARK = "{{student.name}}", "{{student.id}}"
 HEADING = "{{heading.name}}"  # the name at the top of a page, where & begins a code and is doubled
 LOOKED_AT = 20  # draws, to see which cells a wrong line makes wrong
+UNACCUSED = (AGREE, KINK, UNKNOWN, check.TABLE.constants["unknown"])  # what may stand beside a right gradient
 FORMS = "0.000"  # of computed numbers: the same for every student, whatever the numbers are
 Cell = tuple[str, str]  # sheet, cell
 Cells = dict[Cell, tuple[str, Index]]  # and which number of which tensor or gradient stands there
@@ -217,7 +218,7 @@ class Workshop:
             judged = self.handouts.engine.values({check.NAME: self._checks})
             self.handouts.engine.restore(before)
             for cell, sign in judged[check.NAME].items():
-                if sign not in (AGREE, KINK):
+                if sign not in UNACCUSED:
                     raise ProofError(f"{check.NAME}!{cell} shows {sign} for the right answer")
         return self.handouts.fill(given, values, words)
 
@@ -239,7 +240,7 @@ class Workshop:
             if not difference(found, expected, 0.0, 1e-12)[2]:
                 raise ProofError(f"{sheet}!{cell}: {key} is {found}, expected {expected:.12g}")
         for sheet, cell in self._verdicts:
-            if values[sheet][cell] not in (AGREE, KINK):
+            if values[sheet][cell] not in UNACCUSED:
                 raise ProofError(f"{sheet}!{cell}: the gradient does not agree with its nudge")
         return self.keys.fill(given, values, words)
 

@@ -20,12 +20,12 @@ from sheetgrad.classroom.mark.answers import FOLLOWED, RIGHT, WORDS, Answer, Mar
 from sheetgrad.engines import EngineError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.workbook.reading import open_workbook
-from sheetgrad.workbook.style import AGREE, AGREE_INK, BAR, CODE, KINK, MUTED, WRONG, WRONG_INK
+from sheetgrad.workbook.style import AGREE, AGREE_INK, BAR, CODE, MUTED, UNSURE, WRONG, WRONG_INK
 from sheetgrad.workbook.style import WORDS as CALIBRI
 from sheetgrad.workbook.values import store_values
 
 SHEET = "Feedback"
-LOOKS = {RIGHT: ("✓", AGREE, AGREE_INK), FOLLOWED: ("✓", KINK, "92400E")}
+LOOKS = {RIGHT: ("✓", AGREE, AGREE_INK), FOLLOWED: ("✓", UNSURE, "92400E")}
 ELSE = ("✗", WRONG, WRONG_INK)
 SAID = {RIGHT: "Right.", FOLLOWED: "Right for your own earlier numbers: this earns the mark. Those need another look."}
 LONGEST = 250  # characters of what shows when a cell is picked
