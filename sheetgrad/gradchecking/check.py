@@ -19,12 +19,12 @@ import numpy as np
 
 from sheetgrad.engines import AUTOMATIC, EngineError, ErrorValue, get_engine, save_as_xlsx
 from sheetgrad.gradchecking.draws import FAR, GIVEN, NEAR, Cell, Drawn, drawn
-from sheetgrad.gradchecking.judging import UNKNOWN, Judged, Nudged, judged, overall
+from sheetgrad.gradchecking.judging import Judged, Nudged, judged, overall
 from sheetgrad.gradchecking.naming import MOST_WRONG, Gradient, Slip, named
 from sheetgrad.gradchecking.question import Pair, Question, asked
 from sheetgrad.gradchecking.showing import alone, in_words, most_wrong
 from sheetgrad.gradchecking.trials import Trials
-from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK
+from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK, UNKNOWN
 from sheetgrad.workbook.reading import WorkbookError
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgrad.tables.agreement import AGREE, DISAGREE
+from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, UNKNOWN
 
-UNKNOWN = "?"
 Selection = slice | Sequence[int]
 ALL = slice(None)
 
@@ -63,27 +62,14 @@ class Judged:
 
 def judged(nudged: Nudged, gradient: np.ndarray) -> Judged:
     """Whether the gradients (sets × inputs) are the slopes. Where a number is missing (NaN) nothing can be told."""
-    up, down, up_half, down_half, h, loss = (
-        getattr(nudged, w) for w in ["up", "down", "up_half", "down_half", "h", "loss"]
-    )
-    with np.errstate(all="ignore"):  # TEMPORARY until the table of agreement has the halved nudge
-        right, left, slope, half = (up - loss) / h, (loss - down) / h, (up - down) / 2 / h, (up_half - down_half) / h
-        carried = np.maximum(abs(loss), abs(nudged.value * gradient))
-        noise = 64 * 2.22e-16 * carried / h
-        known = 1.5 * abs(slope - half) + noise
-        off, size = abs(slope - gradient), np.maximum(abs(slope), abs(gradient))
-        corner = abs(up_half + down_half - 2 * loss) / (h / 2) > 0.75 * abs(right - left)
-        corner &= abs(right - left) > 10 * noise
-        between = (gradient >= np.minimum(right, left) - noise) & (gradient <= np.maximum(right, left) + noise)
-        sign = np.where(
-            off <= known,
-            np.where((known <= 0.01 * size) | (size == 0), AGREE, UNKNOWN),
-            np.where(off > 10 * known, DISAGREE, UNKNOWN),
-        )
-        sign = np.where(corner & between, "kink", sign)
-        allowed = known
-    known = np.isfinite(slope) & np.isfinite(gradient) & np.isfinite(nudged.loss)
-    return Judged(np.where(known, sign, UNKNOWN), gradient, slope, left, right, allowed)
+    words = ("value", "h", "loss", "up", "down", "up_half", "down_half")
+    known = {word: getattr(nudged, word) for word in words} | {"gradient": gradient}
+    known["carried"] = np.maximum(np.abs(nudged.loss), np.abs(nudged.value * gradient))  # as far as it is known here
+    with np.errstate(all="ignore"):
+        found = AGREEMENT.on_numbers(known, exact=True)
+        left, right, doubt = (found[word].value for word in ("left", "right", "doubt"))
+        sign = np.where(np.isfinite(gradient), found["sign"].value, UNKNOWN)
+    return Judged(sign, gradient, nudged.slope, left, right, doubt)
 
 
 def overall(signs: np.ndarray) -> np.ndarray:

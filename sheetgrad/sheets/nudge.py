@@ -131,7 +131,7 @@ def _look(sheet: Sheet, across: bool) -> None:
     sheet.pages_wide = 1 if across else -(-last // PAGE_COLUMNS)
     if across:
         sheet.widths[2 + FIELDS.index("remark")] = 21.0
-        sheet.folded_columns.append((3 + VISIBLE, last))
+        sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
     sheet.freeze = f"C{TOP}" if across else f"D{TOP}"
 
@@ -181,7 +181,7 @@ def _carried(sheet: Sheet, drawing: Drawing, lesson: Lesson, values, top: int) -
         sheet.formula(row, 3, cells.element(()), drawing.places, number, "index", number_format="0.00")
         found.append(number)
     field, total = TABLE.panel["carried"], Range(found)
-    sheet.label(CARRIED[0], 2, field.heading, "setting_name")
+    sheet.label(CARRIED[0], 2, field.heading, "number_muted")
     errors = {"errors": [Placement(NAME, top + 1, 3, (len(found),), ((1, 0),))]}
     ranges = {"errors": cells_of(errors["errors"], "errors")}
     formulas = TABLE.on_cells(ranges)
