@@ -76,8 +76,8 @@ def complain(report: Report) -> None:
     if len(report.mismatches) > MOST_SHOWN:
         out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
     for tensor in report.proof.tensors:
-        if tensor.wrong:
-            out.print(f"  {tensor}", markup=False, soft_wrap=True)
+        if tensor.complaint:
+            out.print(f"  {tensor.complaint}", markup=False, soft_wrap=True)
     if report.proof.blamed:
         out.print(f"  wrong rules: {', '.join(report.proof.blamed)}", markup=False, soft_wrap=True)
     for sentence in report.replacements:
