@@ -147,7 +147,7 @@ def test_a_softmax_without_its_sum_is_caught_in_a_microgpt():
     proof = prove(Lesson.from_table(table, "gpt", "gpt"))
     assert proof.blamed == ("[ops.softmax] a",)
     assert str(proof) == "1,024 of 1,280 gradients proven, 256 wrong"  # what scores of attention depend on
-    assert str(proof.tensors[0]).startswith("wq: 256 of 256 gradients are wrong; the worst wq[")
+    assert proof.tensors[0].complaint.startswith("wq: 256 of 256 gradients are wrong; the worst wq[")
 
 
 @pytest.mark.long
@@ -162,7 +162,7 @@ def test_one_wrong_number_in_a_column_of_300_is_found():
     column = np.random.default_rng(1).normal(size=(300, 1)).round(2).tolist()
     proof = prove(lesson("loss = bent(x).sum()", ops, x=column))
     assert [one.name for one in proof.wrong] == ["x[251,1]"] and proof.proven == 299
-    assert str(proof.tensors[0]).startswith("x: 1 of 300 gradients is wrong; the worst x[251,1]: the rule says 0.")
+    assert proof.tensors[0].complaint.startswith("x: 1 of 300 gradients is wrong; the worst x[251,1]: the rule says 0.")
 
 
 def test_a_rule_wrong_everywhere_is_not_searched_to_its_end(monkeypatch):
@@ -170,7 +170,9 @@ def test_a_rule_wrong_everywhere_is_not_searched_to_its_end(monkeypatch):
     ops = '[ops.twice]\nforward = "2 * a"\na = "3 * g"'
     proof = prove(lesson("loss = twice(x).sum()", ops, x=[0.5] * 300))
     assert 50 <= len(proof.wrong) < 100 and proof.unknown == 300 - len(proof.wrong)
-    assert str(proof.tensors[0]).startswith(f"x: at least {len(proof.wrong)} of 300 gradients are wrong; the worst x[")
+    assert proof.tensors[0].complaint.startswith(
+        f"x: at least {len(proof.wrong)} of 300 gradients are wrong; the worst x["
+    )
 
 
 RIGHT = [
@@ -245,6 +247,12 @@ def test_a_large_number_beside_it_hides_no_wrong_gradient():
     assert str(proof.wrong[0]) == "b: the rule says 2.00001, the slope is 2"
 
 
+@pytest.mark.parametrize(("size", "told"), [(1e-25, True), (1e-45, False)])
+def test_a_gradient_is_told_from_0_down_to_1e_30(size, told):
+    proof = prove(lesson("loss = still(x)", f'[ops.still]\nforward = "{size} * a"\na = "0 * g"', x=1.5))
+    assert proof.ok != told
+
+
 def test_two_numbers_that_look_alike_are_told_with_the_digits_that_tell_them_apart():
     assert str(Wrong("b", 1 + 1e-8, 1.0)) == "b: the rule says 1.00000001, the slope is 1"
     assert str(Wrong("b", 1.0, np.inf)) == "b: the rule says 1, the loss jumps"
@@ -286,7 +294,8 @@ def test_the_numbers_that_stand_in_the_workbook_are_those_proven(tmp_path):
 def test_where_numbers_run_away_nothing_is_claimed():
     outside = lesson("loss = log(x).sum()", x=[1.0, 2.0]).with_values({"x": np.array([-1.0, 2.0])})
     proof = prove(outside)
-    assert proof.ok and not proof.proven and proof.unknown == proof.gradients == 2
+    assert not proof.ok and not proof.proven and not proof.wrong and proof.unknown == proof.gradients == 2
+    assert proof.tensors[0].complaint == "x: nothing can be said of 2 of 2 gradients: numbers run away"
     assert str(proof) == "0 of 2 gradients proven, 2 of which nothing can be said"
     assert proof.as_dict()["unknown"] == proof.as_dict()["tensors"][0]["unknown"] == 2
 

@@ -21,7 +21,7 @@ from sheetgrad.autodiff import rules, settle
 from sheetgrad.classroom.give import roster
 from sheetgrad.classroom.mark import assign
 from sheetgrad.engines import get_engine
-from sheetgrad.gradchecking import check
+from sheetgrad.gradchecking import question
 from sheetgrad.lesson import tensors
 from sheetgrad.lines import parse
 from sheetgrad.plan import blocks
@@ -329,7 +329,7 @@ LIMITS = {
     "a tensor": [tensors.MOST_ELEMENTS, tensors.HIGHEST_RANK],
     "a forward pass": [settle.MOST_LINES, parse.LENGTH, parse.DEPTH, rules.MOST_PARTS],
     "a sheet that is written": [blocks.MOST_SHEET_COLUMNS, blocks.MOST_SHEET_ROWS, blocks.MOST_FORMULAS],
-    "`gradcheck`": [check.MOST_INPUTS],
+    "`gradcheck`": [question.MOST_INPUTS],
     "a roster": [roster.LARGEST_FILE // 1e6, roster.MOST_STUDENTS],
     "a submission": [assign.LARGEST_SUBMISSION // 1e6],
 }

@@ -79,8 +79,8 @@ def complain(report: Report) -> None:
         out.print(f"  one line was made wrong on purpose: {report.bug.state}", markup=False)
         return
     for tensor in report.proof.tensors:
-        if tensor.wrong:
-            out.print(f"  {tensor}", markup=False, soft_wrap=True)
+        if tensor.complaint:
+            out.print(f"  {tensor.complaint}", markup=False, soft_wrap=True)
     if report.proof.blamed:
         out.print(f"  wrong rules: {', '.join(report.proof.blamed)}", markup=False, soft_wrap=True)
     for sentence in report.replacements:

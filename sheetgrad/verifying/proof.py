@@ -75,7 +75,12 @@ class TensorProof:
         """The wrong gradient that is farthest from its slope."""
         return max(self.wrong, key=lambda one: abs(one.gradient - one.slope))
 
-    def __str__(self) -> str:
+    @property
+    def complaint(self) -> str:
+        """A line on what is wrong, or of which nothing can be said; empty where all is well."""
+        if not self.wrong:
+            away = f"{self.name}: nothing can be said of {self.unknown:,} of {self.gradients:,} gradients: numbers run away"
+            return away if self.unknown else ""
         if self.gradients == 1:
             return f"the gradient of {self.worst}"
         least = "at least " if self.unknown else ""
@@ -94,7 +99,8 @@ class Proof:
 
     @property
     def ok(self) -> bool:
-        return not self.wrong
+        """Whether every gradient is proven or at a kink."""
+        return not self.wrong and not self.unknown
 
     @property
     def gradients(self) -> int:
