@@ -181,7 +181,7 @@ class _Layout:
         if part.key in self.blanks.keys and self.blanks.height:
             self.heights |= dict.fromkeys(range(row, row + rows), self.blanks.height)
         if self.blanks.check_beside(part.key, part.purpose):
-            if columns_for(part.headings[-1]) <= columns:  # a line over its numbers goes first
+            if part.purpose == "blank":  # elsewhere a line stands there, which may be longer than its numbers
                 self._label(row - 1, column + columns, "right?", "shape_left")
             beside = placed(GRADIENTS, row, column + columns, part.shape, part.lying)
             self.drawn.append(Drawn(part.key, "check", step.number, beside))
