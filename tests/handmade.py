@@ -5,6 +5,8 @@ from pathlib import Path
 
 from openpyxl import Workbook
 from openpyxl.utils.cell import get_column_letter
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.formula import ArrayFormula
 
 HOMEWORK_LOSS, HOMEWORK_WEIGHTS, HOMEWORK_GRADIENTS = "Net!E12", "Net!B5:B12", "Net!H5:H12"
 
@@ -141,3 +143,43 @@ def _block(sheet, top: int, left: int, rows: list[list[float]]) -> None:
 
 def _at(row: int, column: int) -> str:
     return f"{get_column_letter(column)}{row}"
+
+
+MATRIX_LOSS, MATRIX_PAIRS = "Layer!H9", [("Layer!D2:E3", "Back!A2:B3"), ("Layer!D5:E5", "Back!A6:B6")]
+
+
+def matrices(path: Path, changes: Mapping[str, object] = {}) -> Path:
+    """A sigmoid layer as who knows matrices makes it: array formulas that spill, names, two sheets, percent, merged cells.
+
+    ``changes`` are texts of array formulas by their range, or values by their cell, on the sheet Back.
+    """
+    book = Workbook()
+    layer = book.active
+    layer.title = "Layer"
+    back = book.create_sheet("Back")
+    layer["A1"], layer["D1"], layer["D4"], layer["G1"] = "x (inputs)", "w", "b", "out"
+    layer.merge_cells("A1:B1")
+    _block(layer, 2, 1, [[1, 2], [3, -1], [0.5, 1]])
+    _block(layer, 2, 4, [[0.5, -1], [1, 0.25]])
+    _block(layer, 5, 4, [[0.1, 0.2]])
+    _block(layer, 6, 1, [[0.25, 0.75], [0.5, 0.1], [1, 0.3]])
+    for row in layer["A6:B8"]:
+        for cell in row:
+            cell.number_format = "0%"
+    for name, area in {"x": "A$2:$B$4", "w": "D$2:$E$3", "b": "D$5:$E$5", "y": "A$6:$B$8", "out": "G$6:$H$8"}.items():
+        book.defined_names[f"{name}_"] = DefinedName(f"{name}_", attr_text=f"Layer!${area}")
+    arrays = {
+        (layer, "G2:H4"): "=MMULT(x_,w_)+b_",
+        (layer, "G6:H8"): "=1/(1+EXP(-G2:H4))",
+        (layer, "H9"): "=SUM((out_-y_)^2)/6",
+        (back, "D2:E4"): "=(out_-y_)*2/6*out_*(1-out_)",
+        (back, "A2:B3"): "=MMULT(TRANSPOSE(x_),D2:E4)",
+        (back, "A6:B6"): "=MMULT({1,1,1},D2:E4)",
+    }
+    layer["G9"] = "loss"
+    for area, text in changes.items():
+        arrays[back, area] = text
+    for (sheet, area), text in arrays.items():
+        sheet[area.split(":")[0]] = ArrayFormula(area, text)
+    book.save(path)
+    return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from openpyxl.utils.cell import range_boundaries
@@ -76,6 +76,18 @@ class OpenWorkbook(Session):
                     raise
                 _put(self._book, *cell, None)
         self._stale |= bool(before)
+
+    def clear(self, sheet: str, cells: Iterable[str]) -> None:
+        """Formualizer 0.13 does not look again at a formula that could not spill, nor at all of those that read it: what
+        shows an error is set once more."""
+        if not (cells := list(cells)):
+            return
+        super().clear(sheet, cells)
+        for name, grid in self.grids().items():
+            for row, column, value in list(grid.cells()):
+                if isinstance(value, ErrorValue) and (formula := self._book.get_formula(name, row, column)):
+                    _put(self._book, name, row, column, Formula(f"={formula.lstrip('=')}"))
+        self._stale = True
 
     def grids(self) -> Grids:
         self._settle()

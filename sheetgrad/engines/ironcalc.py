@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -76,6 +76,15 @@ class OpenModel(Session):
         for place, formula, value in reversed(before):
             self._set(*place, Formula(formula) if formula else value)
         self._stale |= bool(before)
+
+    def clear(self, sheet: str, cells: Iterable[str]) -> None:
+        """IronCalc lets nobody into the cells that an array formula fills, and fills them whatever is stored there."""
+        for cell in cells:
+            try:
+                self.change({sheet: {cell: None}})
+            except Exception as error:
+                if "array formulas" not in str(error):
+                    raise
 
     @_quiet
     def grids(self) -> Grids:

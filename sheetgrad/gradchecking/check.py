@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 STEP = 1e-4
 SETS = 12  # of numbers besides the given ones
 FEWEST_SETS = 2  # where there are many inputs, or the engine is slow to ask
-SIDES = ("gradient", "slope", "left", "right", "allowed")
+SIDES = ("gradient", "slope", "left", "right", "doubt")
 MOST_NUDGES = 3_500  # inputs times sets, above which there are fewer sets
 MOST_ALONE = 8  # gradients for which a single number is looked for that shows the slip
 
@@ -44,7 +44,7 @@ MOST_ALONE = 8  # gradients for which a single number is looked for that shows t
 class CheckedCell:
     """An input, its gradient and the slope that was found: at the given numbers, or where the two first disagree.
 
-    ``verdict`` is ✓, ✗, kink or ? (cannot tell); ``shows`` is empty, or the numbers at which a gradient that passes at the
+    ``verdict`` is ✓, ✗, kink or "cannot tell"; ``shows`` is empty, or the numbers at which a gradient that passes at the
     given ones is wrong, and ``set`` which of the sets of numbers that is.
     """
 
@@ -56,7 +56,7 @@ class CheckedCell:
     slope: float
     left: float
     right: float
-    allowed: float
+    doubt: float
     verdict: str
     shows: str = ""
     set: int = 0
@@ -100,7 +100,7 @@ class Gradcheck:
     def as_dict(self) -> dict:
         """As JSON can hold it: a number that is none is null."""
         cells = [
-            {name: _plain(value) for name, value in asdict(cell).items() if name not in ("pair", "allowed")}
+            {name: _plain(value) for name, value in asdict(cell).items() if name not in ("pair", "doubt")}
             for cell in self.cells
         ]
         return {
@@ -173,7 +173,8 @@ class Tried:
 
 
 def _checked(session: Session, engine: str, question: Question) -> Gradcheck:
-    session.change(question.filled)
+    for name, sheet in question.sheets.items():
+        session.clear(name, sheet.filled)  # what is stored there would keep an array formula from filling them
     session.change(question.extra)
     trials = Trials(session, question.loss, question.step, question.free)
     _complain(engine, session, question)
@@ -215,6 +216,8 @@ def _named(
     )
     if not wrong:
         return (), []
+    if not trials.session.quick:
+        return (), ["slips were not looked for: the engine takes too long to be asked so often"]
     more = [f"slips were looked for in the first {MOST_WRONG} of {len(wrong)} wrong gradients"]
     return tuple(named(trials, question, sets, wrong, right)), more if len(wrong) > MOST_WRONG else []
 
@@ -229,7 +232,7 @@ def _complain(engine: str, session: Session, question: Question) -> None:
     wanted: dict[str, list[str]] = {question.loss[0]: [question.loss[1]]}
     for pair in question.pairs:
         wanted.setdefault(pair.gradient.sheet, []).extend(pair.gradient.cells())
-    found = session.values(wanted)
+    found = session.values_of_few(wanted)
     for sheet, cells in found.items():
         for cell, value in cells.items():
             if not isinstance(value, float) or not math.isfinite(value):

@@ -43,14 +43,14 @@ class Nudged:
 
 @dataclass(frozen=True)
 class Judged:
-    """Verdicts, with the one-sided slopes and what the gradient may be off by: arrays like those of the nudges."""
+    """Verdicts, with the one-sided slopes and how well the slope is known: arrays like those of the nudges."""
 
     sign: np.ndarray
     gradient: np.ndarray
     slope: np.ndarray
     left: np.ndarray
     right: np.ndarray
-    allowed: np.ndarray
+    doubt: np.ndarray
 
     @property
     def error(self) -> np.ndarray:

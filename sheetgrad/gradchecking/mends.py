@@ -121,7 +121,7 @@ def _multiplied(writer: _Writer, by_range: Places, kinds: Sequence[str], among: 
     """A factor that is lacking at one place."""
     for now, where in by_range.items():
         for right in _alike(now, among, NEAREST):
-            for kind in kinds:
+            for kind in kinds if right != now else ():
                 text = f"({now.written(writer.home)}*{FACTORS[kind].format(right.written(writer.home))})"
                 for k in where:
                     yield Mend(writer.with_tokens([k], text), kind, now, right)

@@ -180,8 +180,6 @@ class _Naming:
     def _suspects(self, left: Sequence[int]) -> list[_Site]:
         """Formulas that only wrong gradients are computed from, with what they would have to show: whatever would make
         these right, or the slope of a number between inputs and loss."""
-        if not self.trials.session.quick:
-            return []
         reading, wrong = self.reading, [self.wrong[k].place for k in left]
         cleared = (
             reading.before([_place(self.question.loss)]) | reading.before(one.place for one in self.right) | set(wrong)
@@ -230,7 +228,8 @@ class _Naming:
         )
         forward = reading.before([loss])
         path = reading.after(inputs) & forward
-        around = (forward | reading.before(one.place for one in self.wrong)) - {one.place for one in self.wrong}
+        behind = reading.before(one.place for one in [*self.wrong, *self.right])
+        around = (forward | behind) - {one.place for one in self.wrong}
         most = MOST_FORMULAS // max(1, len(sites))
         options = [(site, mend) for site in sites for mend in mends(site.place, reading, path, around, most)]
         for k in self._telling():
@@ -267,8 +266,7 @@ class _Naming:
         surface = {self.wrong[k].place: k for k in left}
         groups: dict[tuple, dict[Place, Mend]] = {}
         for place, mend in options:
-            key = (place,) if place in surface else (self.reading.pattern(place), mend.kind)
-            groups.setdefault(key, {}).setdefault(place, mend)
+            groups.setdefault(self._together(place, mend, place in surface), {}).setdefault(place, mend)
         tried = [self._group(group, surface) for group in groups.values()]
         chosen, open_ = [], set(left)
         while tried and (best := max(tried, key=lambda group: len(group.mended & open_))).mended & open_:
@@ -277,21 +275,31 @@ class _Naming:
             tried.remove(best)
         return chosen
 
+    def _together(self, place: Place, mend: Mend, surface: bool) -> tuple:
+        """What the mends have in common that are made together: of an array formula the new one; of a gradient's own
+        formula, that; of what stands behind gradients, the kind of slip in formulas that were filled from one another."""
+        if place in self.reading.arrays:
+            return self.reading.arrays[place], mend.formula
+        return (place,) if surface else (self.reading.pattern(place), mend.kind)
+
     def _group(self, mends_: Mapping[Place, Mend], surface: Mapping[Place, int]) -> _Group:
         """Mends that belong together, with the wrong gradients that they make right."""
         inside = [place for place in mends_ if place in surface]
-        if inside:  # a gradient's own formula, alone
+        if inside:
+            own = [surface[place] for place in inside]
             values = self.shown.copy()
-            values[:, surface[inside[0]]] = self._values([(inside[0], mends_[inside[0]])], slice(None))[:, 0]
-            mended = {surface[inside[0]]} & set(np.flatnonzero(self._mended(values)))
-            return _Group(mends_, frozenset(mended), behind=False)
+            values[:, own] = self._values([(place, mends_[place]) for place in inside], slice(None))
+            return _Group(mends_, frozenset(own) & set(np.flatnonzero(self._mended(values)).tolist()), behind=False)
         with self.trials.changed(_Group(mends_, frozenset(), behind=True).formulas):
             values = self._gradients()
-        return _Group(mends_, frozenset(set(np.flatnonzero(self._mended(values))) & set(surface.values())), behind=True)
+        return _Group(
+            mends_, frozenset(surface.values()) & set(np.flatnonzero(self._mended(values)).tolist()), behind=True
+        )
 
     def _slip(self, group: _Group) -> Iterator[Slip]:
         """One slip: what is said of the first cell, and which others have the same."""
-        cells = tuple("!".join(_cell(place)) for place in group.mends)
+        areas = (self.reading.arrays.get(place) or "!".join(_cell(place)) for place in group.mends)
+        cells = tuple(dict.fromkeys(map(str, areas)))
         gradients = tuple("!".join(self.wrong[k].cell) for k in sorted(group.mended))
         mend = next(iter(group.mends.values()))
         same = f"; the same in {listed(cells[1:])}" if len(cells) > 1 else ""

@@ -69,11 +69,6 @@ class Question:
         """A cell of each sheet far from what is there, so that what is tried stands in nobody's way."""
         return {name: _free(sheet) for name, sheet in self.sheets.items()}
 
-    @property
-    def filled(self) -> Changes:
-        """Empties the cells that array formulas fill: what is stored there would keep an engine from filling them."""
-        return {name: dict.fromkeys(sheet.filled) for name, sheet in self.sheets.items() if sheet.filled}
-
 
 def asked(path: Path, loss: str, pairs: Sequence[tuple[str, str]], step: float) -> Question:
     """The question of a call; raises :class:`GradcheckError` where it cannot be answered, and as ``read_workbook`` does."""

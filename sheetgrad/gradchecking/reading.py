@@ -25,6 +25,8 @@ class Reading:
         self.texts: dict[Place, str] = {}
         for name, sheet in question.sheets.items():
             self._keep(name, sheet)
+        for name, cells in question.extra.items():  # the loss, where it is given as a formula
+            self.formulas |= {(name, *coordinate_to_tuple(cell)): str(text) for cell, text in cells.items()}
         self._read: dict[Place, frozenset[Place]] = {}
 
     def _keep(self, name: str, sheet: SheetContents) -> None:
