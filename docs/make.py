@@ -97,12 +97,12 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
         lesson.forward,
         "```",
         "",
-        "Backward, as sheetgrad finds it:",
+        f"Backward, {'with one wrong line' if lesson.bug else 'as sheetgrad finds it'}:",
         "",
         "```python",
     ]
     lines += [line.text for line in lesson.program.backward]
-    lines += ["```", ""]
+    lines += ["```", "", *(_answer(lesson) if lesson.bug else [])]
     for sheet in shown:
         lines += [f"![The sheet {sheet}]({picture(lesson, sheet)})", f"<!-- {sheet}: {digest(plan, sheet)} -->", ""]
     lines += ["```sh", f"sheetgrad build {lesson.name}", "```", ""]
@@ -111,6 +111,13 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     around += [f"next: [{x.title}]({x.name}.md)" for x in others[at + 1 : at + 2]]
     lines.append(" · ".join([*around, "[all lessons](README.md)"]))
     return "\n".join(lines) + "\n"
+
+
+def _answer(lesson: Lesson) -> list[str]:
+    """The wrong line and the right one, folded away."""
+    right = next(line.text for line in lesson.derived.backward if line.target == lesson.bug.gradient)
+    words = f"Wrong is `{lesson.bug.line}`; right is `{right}`."
+    return ["<details><summary>Which one it is</summary>", "", words, "", "</details>", ""]
 
 
 def pages() -> dict[str, str]:

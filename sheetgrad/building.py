@@ -9,6 +9,7 @@ from sheetgrad.engines import AUTOMATIC
 from sheetgrad.files import TargetError, whole
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.planning import make_plan
+from sheetgrad.verifying.proof import prove
 from sheetgrad.verifying.verify import Report, verify_stored
 from sheetgrad.workbook.reading import WorkbookError, carried_table, read_workbook, readable
 from sheetgrad.workbook.values import store_values
@@ -26,11 +27,12 @@ def build(lesson: Lesson, path: str | Path, force: bool = False) -> Report:
     """
     path = Path(path)
     _may_replace(path, lesson.name, force)
-    plan = make_plan(lesson)
+    proof = prove(lesson)
+    plan = make_plan(lesson, proof=str(proof))
     with whole(path) as temporary:
         write(plan, carried(lesson), temporary)
         store_values(temporary)
-        report = verify_stored(temporary, AUTOMATIC[0], lesson, plan)
+        report = verify_stored(temporary, AUTOMATIC[0], lesson, plan, proof)
     return replace(report, workbook=str(path))
 
 

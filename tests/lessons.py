@@ -3,6 +3,8 @@
 import tomllib
 from functools import cache
 
+import numpy as np
+
 from sheetgrad import Lesson
 from sheetgrad.lesson.sources import available
 
@@ -91,7 +93,44 @@ nudge.limit = 18
 ops.cube = {forward = "a ** 3", a = "g * 3 * a ** 2"}
 """
 
+
+def microgpt() -> dict:
+    """The template of a GPT of 4,192 parameters at 16 positions: 27 letters, 16 wide, 4 heads, one layer, an MLP of 64."""
+    chance, positions, letters, width = np.random.default_rng(0), 16, 27, 16
+    text = chance.integers(0, letters, positions + 1)
+    forward = "x0 = one @ wte + wpe\n"
+    forward += "".join(f"x{k} = x{k - 1} / sqrt((x{k - 1} ** 2).mean(-1, keepdims=True) + 0.00001)\n" for k in (1, 2))
+    forward += "q = x2 @ wq\nk = x2 @ wk\nv = x2 @ wv\n"
+    for head in range(4):
+        own = f"[:, {4 * head}:{4 * head + 4}]"
+        forward += f"s{head} = q{own} @ k{own}.T / 2 + mask\na{head} = softmax(s{head}) @ v{own}\n"
+    forward += (
+        "left = concatenate((a0, a1), 1)\nright = concatenate((a2, a3), 1)\nheads = concatenate((left, right), 1)\n"
+    )
+    forward += "x3 = heads @ wo + x1\nx4 = x3 / sqrt((x3 ** 2).mean(-1, keepdims=True) + 0.00001)\n"
+    forward += "x5 = relu(x4 @ w1) @ w2 + x3\nscores = x5 @ out\nloss = cross_entropy(scores, y)"
+    shapes = {"wte": (letters, width), "wpe": (positions, width), "wq": (16, 16), "wk": (16, 16), "wv": (16, 16)}
+    shapes |= {"wo": (16, 16), "w1": (16, 64), "w2": (64, 16), "out": (16, letters)}
+    tensors = {
+        name: {"role": "parameter", "shape": list(shape), "random": "kaiming", "seed": k}
+        for k, (name, shape) in enumerate(shapes.items())
+    }
+    later = np.triu(np.full((positions, positions), -1000.0), 1)
+    given = {"one": np.eye(letters)[text[:-1]], "mask": later}
+    tensors |= {name: {"role": "constant", "values": values.tolist()} for name, values in given.items()}
+    tensors["y"] = {"role": "target", "values": text[1:].tolist()}
+    table = {
+        "title": "A microGPT",
+        "question": "Is each of its gradients right?",
+        "forward": forward,
+        "tensors": tensors,
+    }
+    return table | {"laboratory": False}
+
+
 COURSE = [path.stem for path in available()]
+BUGS = [name for name in COURSE if name.startswith("bug-")]  # a line is wrong on purpose: see test_bug.py
+RIGHT = [name for name in COURSE if name not in BUGS]
 OTHERS = {"layer": LAYER, "wild": WILD, "everything": EVERYTHING}
 
 

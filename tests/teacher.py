@@ -23,7 +23,7 @@ def give(folder: Path, students: list[str], lesson: Lesson, mode: str = "exam", 
     record = handout.prepare(lesson, [Student(mark, f"Pupil {mark}") for mark in students], folder, mode, seed)
     (folder / "key").mkdir(exist_ok=True)
     for mark, one in record.given.items():
-        blank, key = handout.make_one(record.course.text, mark, one.student.name, one.numbers)
+        blank, key = handout.make_one(record.course_of(one).text, mark, one.student.name, one.numbers)
         (folder / f"{mark}.xlsx").write_bytes(blank)
         (folder / "key" / f"{mark}.xlsx").write_bytes(key)
     return record

@@ -30,7 +30,7 @@ def test_list_shows_every_lesson_with_its_question_from_any_folder(tmp_path):
     assert done.returncode == 0
     order = [line.split()[0] for line in done.stdout.splitlines()[1:]]
     assert order == sorted(COURSE, key=lambda name: lesson_named(name).order) and len(order) > 10
-    assert (order[0], order[-1]) == ("nudge-x", "cross-entropy")
+    assert (order[0], order[-1]) == ("nudge-x", "bug-transpose")
     assert "Where does out.g come from?" in done.stdout
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from commands import assert_refused, sheetgrad
 from conftest import needs_libreoffice
-from lessons import COURSE
+from lessons import RIGHT
 from openpyxl import load_workbook
 from pupils import BLANK, EXAMPLES, HIDDEN, Desk, masked, sums
 from teacher import give, graded, mlp, one_student, parts
@@ -32,8 +32,8 @@ from sheetgrad.plan.equations import draw
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [(name, "practice") for name in COURSE]
-    + [pytest.param(name, "exam", marks=[] if name in ("mlp", "bias") else pytest.mark.long) for name in COURSE],
+    [(name, "practice") for name in RIGHT]
+    + [pytest.param(name, "exam", marks=[] if name in ("mlp", "bias") else pytest.mark.long) for name in RIGHT],
 )
 def test_no_part_of_a_handout_holds_an_answer(shelf, name, mode):
     """Neither the numbers of blank gradients, nor their lines, nor their formulas, nor the lesson's own text."""

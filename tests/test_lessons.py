@@ -73,7 +73,7 @@ def test_every_formula_cell_agrees_with_numpy(case):
     assert report.ok, report.mismatches[:3]
     assert report.checked_cells == report.formula_cells == sum(1 for _ in formula_cells(case.formulas)) > 50
     assert report.nudges["agree"] > 0 and report.nudges["kink"] == (4 if case.lesson.name == "kinks" else 0)
-    assert not report.nudges["disagree"] and not report.nudges["cannot_tell"]
+    assert bool(report.nudges["disagree"]) == bool(case.lesson.bug) and not report.nudges["cannot_tell"]
 
 
 @pytest.mark.long
@@ -90,7 +90,7 @@ def test_gradients_equal_those_of_autograd(case):
     lesson = case.lesson
     if lesson.name == "kinks":  # at a corner of ReLU autograd shares the gradient; PyTorch and we give 0
         lesson = lesson.with_values(lesson.values | {"x": lesson.values["x"] + 0.25})
-    found = lesson.program.run(lesson.values)
+    found = lesson.derived.run(lesson.values)
 
     def loss(value, leaf):
         arrays = {**lesson.values, leaf: value}
@@ -151,6 +151,9 @@ def test_every_tensor_can_be_found_by_its_defined_name(case):
 
 def test_charts_point_at_the_numbers_and_name_their_axes(case):
     book = case.values
+    if case.lesson.bug:
+        assert not any(sheet._charts for sheet in book.worksheets)  # none of the laboratory is there
+        return
     (v,) = book["Step size"]._charts
     (curve,) = book["Tangent"]._charts
     assert v.x_axis.scaling.logBase == v.y_axis.scaling.logBase == 10

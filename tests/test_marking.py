@@ -17,6 +17,7 @@ from shelf import through_libreoffice
 from teacher import give, graded, inbox, mlp, parts, solved
 
 from sheetgrad import Lesson
+from sheetgrad.autodiff.slips import NAMES
 from sheetgrad.classroom.give import handout
 from sheetgrad.classroom.give.roster import Student
 from sheetgrad.classroom.give.workshop import workshop
@@ -226,6 +227,16 @@ tensors.y = {role = "target", values = [[1.0], [0.0], [0.5]]}
 """
 
 
+SHARES = """
+title = "Shares"
+question = "What does one score take from the others?"
+forward = "p = softmax(s)\\nloss = (p * r).sum()"
+exercise.blank = ["s.g"]
+tensors.s = {role = "parameter", values = [[0.5, -1.0, 0.25]]}
+tensors.r = {role = "constant", values = [[1.0, 2.0, 4.0]]}
+"""
+
+
 def hints_for(lesson: Lesson, folder: Path, answers: dict[str, dict[str, str]]) -> dict[str, set[str]]:
     """What a student is told for each set of wrong formulas, by blank."""
     record = give(folder, ["A"], lesson)
@@ -246,9 +257,10 @@ def hints_for(lesson: Lesson, folder: Path, answers: dict[str, dict[str, str]]) 
 def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
     """Those that a class of pupils cannot make: rows and columns, the factor of the square, the slope of a curve."""
     layer, curve = Lesson.load("find-dw-db").with_blank(), lesson_of(CURVED, "curved").with_blank()
-    give(tmp_path / "look", ["A"], layer)
-    give(tmp_path / "look too", ["A"], curve)
-    desk, other = Desk(tmp_path / "look" / "A.xlsx"), Desk(tmp_path / "look too" / "A.xlsx")
+    shares = lesson_of(SHARES, "shares").with_blank()
+    for name, lesson in (("layer", layer), ("curve", curve), ("shares", shares)):
+        give(tmp_path / "look" / name, ["A"], lesson)
+    desk, other, third = (Desk(tmp_path / "look" / name / "A.xlsx") for name in ("layer", "curve", "shares"))
 
     def product(i: int, j: int, after: str = "") -> str:
         pairs = [f"{desk.cell('inp_value', n, i)}*{desk.cell('out_g', n, j)}" for n in range(2)]
@@ -262,22 +274,28 @@ def test_every_hint_that_can_be_given_is_given_for_its_slip(tmp_path):
             "transposed": {"w.g[1,2]": product(1, 0), "w.g[2,1]": product(0, 1)},
             "halved": {f"w.g[{i + 1},{j + 1}]": product(i, j, "/2") for i, j in every},
             "mean": {f"w.g[{i + 1},{j + 1}]": product(i, j, "*4") for i, j in every},
+            "neighbour": {"w.g[2,1]": product(0, 0), "w.g[2,2]": product(0, 1)},
         },
     )
-    given, out, y = ([other.cell(name, n, 0) for n in range(3)] for name in ("out_g", "out_value", "y_value"))
+    names = ("out_g", "out_value", "y_value", "z_value")
+    given, out, y, z = ([other.cell(name, n, 0) for n in range(3)] for name in names)
     right = {f"out.g[{n + 1},1]": f"=2*({out[n]}-{y[n]})/3" for n in range(3)}
     said |= hints_for(
         curve,
         tmp_path / "curve",
         {
             "slope": {f"z.g[{n + 1},1]": f"={given[n]}" for n in range(3)} | right,
+            "upstream": {f"z.g[{n + 1},1]": f"=1-{out[n]}^2" for n in range(3)} | right,
+            "before": {f"z.g[{n + 1},1]": f"={given[n]}*(1-{z[n]}^2)" for n in range(3)} | right,
             "two": {f"out.g[{n + 1},1]": f"=({out[n]}-{y[n]})/3" for n in range(3)},
         },
     )
+    own = {f"s.g[1,{n + 1}]": f"={third.cell('p_value', 0, n)}*{third.cell('p_g', 0, n)}" for n in range(3)}
+    said |= hints_for(shares, tmp_path / "shares", {"share": own})
     assert said.pop("halved") <= {"two", "averaged"}  # by two, which may be the batch or the square
-    assert said == {name: {name} for name in ("transposed", "mean", "slope", "two")}
+    assert said == {name: {name} for name in said}
     of_pupils = {hint for kind in KINDS.values() for verdict in kind.expected.values() for hint in np.ravel(verdict)}
-    assert set(HINTS) <= of_pupils | set(said)
+    assert set(HINTS) == set(NAMES) <= of_pupils | set(said)
 
 
 def rewritten(path: Path, change) -> None:

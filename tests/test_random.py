@@ -7,8 +7,10 @@ the run tells at its end it happens again.
 
 import os
 import random
+import re
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,11 +22,13 @@ from conftest import needs_libreoffice, seed_of_this_run
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 from test_derivatives import AUTOGRAD
+from wrong_rules import with_a_slip
 
 from sheetgrad import Lesson, LessonError, build, verify
 from sheetgrad.engines import ErrorValue, Value
 from sheetgrad.engines.formualizer import _matrix_product
 from sheetgrad.formulas.places import address
+from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
 from sheetgrad.lines.parse import parse_lines
@@ -251,6 +255,39 @@ def sample(count: int) -> list[Lesson]:
         if lesson:
             lessons.append(lesson)
     return lessons
+
+
+SAME_TWICE = re.compile(r"(maximum|minimum)\((\w+), \2\)")  # alone, each rule of such a tie may say what it likes
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(MANY, marks=pytest.mark.long)])
+def test_a_random_slip_in_a_rule_is_always_caught_and_blamed(count):
+    chance, seen = random.Random(SEED), Counter()
+    while seen.total() < count:
+        lesson = lesson_of(template(lambda options: chance.choice(list(options))))
+        found = lesson and with_a_slip(lesson, chance)
+        if not found:
+            continue
+        slipped, blamed, off = found
+        right, wrong = proven(lesson), proven(slipped)
+        told = (lesson.forward, blamed, slipped.ops)
+        assert right.proven + right.kinks == right.gradients == len(off), told
+        if right.kinks:  # some corners are too shallow for a nudge to see
+            continue
+        names = element_names(lesson)
+        assert {one.name for one in wrong.wrong} >= {name for name, is_off in zip(names, off, strict=True) if is_off}, (
+            told
+        )
+        assert not wrong.ok and wrong.proven + len(wrong.wrong) == wrong.gradients, told
+        assert blamed in wrong.blamed or SAME_TWICE.search(lesson.forward), told
+        seen[blamed] += 1
+    assert len(seen) > 10  # rules and arguments of all kinds
+
+
+def element_names(lesson: Lesson) -> list[str]:
+    """``w[1,2]``: the names of all numbers with a gradient, in order."""
+    shapes = ((name, lesson.program.shapes[name]) for name in lesson.program.requested)
+    return [element_name(name, index) for name, shape in shapes for index in np.ndindex(shape)]
 
 
 samples = pytest.mark.parametrize("count", [6, pytest.param(40, marks=pytest.mark.long)])

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from lessons import COURSE, lesson_named, lesson_of
+from lessons import RIGHT, lesson_named, lesson_of
 from openpyxl import load_workbook
 
 from sheetgrad import Lesson, LessonError, verify
@@ -16,7 +16,7 @@ from sheetgrad.plan.descent import needed_lines, run
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import contributions, jacobian, training
 
-LESSONS = {name: lesson_named(name) for name in [*COURSE, "everything"]}
+LESSONS = {name: lesson_named(name) for name in [*RIGHT, "everything"]}
 
 
 # -- Jacobian -----------------------------------------------------------------------------------------------------

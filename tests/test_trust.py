@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -16,8 +17,16 @@ from lessons import COURSE, LAYER, lesson_of
 from openpyxl import load_workbook
 
 from sheetgrad import EngineError, WorkbookError, build, verify
+from sheetgrad.autodiff import rules, settle
+from sheetgrad.classroom.give import roster
+from sheetgrad.classroom.mark import assign
 from sheetgrad.engines import get_engine
+from sheetgrad.gradchecking import question
+from sheetgrad.lesson import tensors
+from sheetgrad.lines import parse
+from sheetgrad.plan import blocks
 from sheetgrad.workbook.reading import open_workbook
+from sheetgrad.xlsx import package
 
 # -- hostile workbooks --------------------------------------------------------------------------------------------
 
@@ -309,3 +318,30 @@ def test_the_validator_does_find_faults(book):
 def test_a_workbook_of_a_later_format_is_refused(book, tmp_path):
     carrying(book, lambda table: table.update(format=99))
     assert_refused(sheetgrad("verify", str(book), cwd=tmp_path), "format 99", "expected 1")
+
+
+TRUST = (Path(__file__).parent.parent / "docs" / "trust.md").read_text(encoding="utf-8")
+LIMITS = {
+    "a workbook": [package.LARGEST_FILE // 1e6, package.MOST_PARTS, package.LARGEST_UNPACKED // 1e6]
+    + [package.LARGEST_PART // 1e6, package.HIGHEST_RATIO],
+    "a sheet that is read": [package.MOST_CELLS // 1e6],
+    "a template or CSV": [tensors.LARGEST_FILE // 1e6],
+    "a tensor": [tensors.MOST_ELEMENTS, tensors.HIGHEST_RANK],
+    "a forward pass": [settle.MOST_LINES, parse.LENGTH, parse.DEPTH, rules.MOST_PARTS],
+    "a sheet that is written": [blocks.MOST_SHEET_COLUMNS, blocks.MOST_SHEET_ROWS, blocks.MOST_FORMULAS],
+    "`gradcheck`": [question.MOST_INPUTS],
+    "a roster": [roster.LARGEST_FILE // 1e6, roster.MOST_STUDENTS],
+    "a submission": [assign.LARGEST_SUBMISSION // 1e6],
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_the_limits_that_trust_promises_are_those_of_the_code(what):
+    (row,) = re.findall(rf"^\| {re.escape(what)} \| (.*) \|$", TRUST, re.MULTILINE)
+    said = {float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", row)}
+    assert {float(limit) for limit in LIMITS[what]} <= said
+
+
+def test_the_tests_that_trust_names_are_there():
+    named = set(re.findall(r"test_\w+\.py", TRUST))
+    assert len(named) > 10 and {name for name in named if not (Path(__file__).parent / name).exists()} == set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,11 +24,16 @@ from sheetgrad.lines.shapes import ShapeError, broadcast_shape, shape_text
 
 
 def differentiate(
-    forward: Sequence[Assignment], leaves: Mapping[str, Shape], requested: Sequence[str], rules: Rules
+    forward: Sequence[Assignment],
+    leaves: Mapping[str, Shape],
+    requested: Sequence[str],
+    rules: Rules,
+    instead: Mapping[str, ast.expr] = MappingProxyType({}),
 ) -> Program:
     """The program of a lesson.
 
-    ``leaves`` gives the shape of each given tensor, ``requested`` those whose gradient is wanted. Raises
+    ``leaves`` gives the shape of each given tensor, ``requested`` those whose gradient is wanted; ``instead`` are
+    expressions by gradient (``w.g``) that take the place of the derived ones, wrong on purpose. Raises
     ``LanguageError`` naming the forward line for unknown names, shapes that do not fit, a name given twice, a
     last line that is not a single number, and a gradient that nothing leads to.
     """
@@ -41,18 +47,19 @@ def differentiate(
             f"{loss.target} is {shape_text(loss.shape)}: take its .sum() or .mean()"
         )
     shapes = dict(leaves) | {line.target: line.shape for step in steps for line in step.lines}
-    return _Backward(leaves, steps, shapes, requested, rules).program()
+    return _Backward(leaves, steps, shapes, requested, rules, instead).program()
 
 
 class _Backward:
     """Reverse accumulation: from the last line to the first, adding up what each use contributes."""
 
-    def __init__(self, leaves, steps: Sequence[Step], shapes: dict[str, Shape], requested, rules: Rules):
+    def __init__(self, leaves, steps: Sequence[Step], shapes: dict[str, Shape], requested, rules: Rules, instead):
         self.leaves = leaves
         self.steps = steps
         self.shapes = shapes
         self.requested = tuple(requested)
         self.rules = rules
+        self.instead = instead
         self.lines: list[Line] = []
         self.contributions: dict[str, list[ast.expr]] = {}
         self.parts: dict[str, ast.expr] = {}  # hoisted parts by their text: the same part is computed once
@@ -96,7 +103,8 @@ class _Backward:
         total = first
         for other in others:
             total = ast.BinOp(total, ast.Add(), other)
-        self._define(f"{name}.g", self._simplify(total), step, self.shapes[name])
+        key = f"{name}.g"
+        self._define(key, self._simplify(self.instead.get(key, total)), step, self.shapes[name])
 
     def _define(self, key: str, expression: ast.expr, step: int, shape: Shape | None = None) -> ast.expr:
         count = 0

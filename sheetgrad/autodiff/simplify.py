@@ -64,13 +64,17 @@ class Simplifier(ast.NodeTransformer):
                 return folded
         match node.op:
             case ast.Mult():
-                if number_of(left) == 1:
+                if a == 1:
                     return right
-                if number_of(right) == 1:
+                if b == 1:
                     return left
+                if 0 in (a, b):  # also times a power that runs away, as in the slope of x ** 0
+                    return self._zeros(right if a == 0 else left)
             case ast.Div():
                 if b == 1:
                     return left
+                if a == 0:
+                    return self._zeros(right)
             case ast.Pow():
                 if b == 1:
                     return left
@@ -92,6 +96,11 @@ class Simplifier(ast.NodeTransformer):
                 inner = self.visit(ast.BinOp(left, node.op, right))
                 return inner if len(signs) == 2 else negative(inner)
         return ast.BinOp(left, node.op, right)
+
+    def _zeros(self, like: ast.expr) -> ast.expr:
+        shape = self.shape(like)
+        zero = ast.Constant(0)
+        return ast.Call(name_node("broadcast_to"), [zero, tuple_node(shape)], []) if shape else zero
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         left, right = self.visit(node.left), self.visit(node.comparators[0])

@@ -48,6 +48,8 @@ def build_workbooks(
             report = build(lesson, target, force)
             out.print(line(report), soft_wrap=True)
             complain(report)
+            if report.bug:
+                out.print(f"  for the teacher: the wrong line is {report.bug.line}", markup=False, soft_wrap=True)
             good &= report.ok
     if not good:
         raise typer.Exit(1)

@@ -97,5 +97,9 @@ def _show_grades(rows: list, frame) -> None:
     done = frame[frame["status"] == "marked"]
     missing = int((frame["status"] == "missing").sum())
     rest = len(frame) - len(done) - missing
-    mean = f", {done['total'].mean():.1f} of {done['of'].iloc[0]} marks on average" if len(done) else ""
+    mean = ""
+    if done["of"].nunique() == 1:
+        mean = f", {done['total'].mean():.1f} of {done['of'].iloc[0]} marks on average"
+    elif len(done):  # everybody had another line to mend
+        mean = f", {(done['total'] / done['of']).mean():.0%} of the marks on average"
     out.print(f"{len(done)} marked{mean}; {missing} missing; {rest} not marked", highlight=False)

@@ -67,12 +67,19 @@ def hand_out(
         out.print(f"[green]✓[/] {escape(str(output))}: {len(todo)} handouts and their keys made{kept}", soft_wrap=True)
         course = record.course
         seeded = f"seed {course.seed}" if mode == "practice" or seed else "the seed is in handout.json"
-        out.print(f"  blank: {', '.join(course.lesson.exercise.blank)}; mode {mode}; {seeded}", markup=False)
+        out.print(f"  {_asked(record)}; mode {mode}; {seeded}", markup=False)
         others = len(record.given) - len(students)
         if others:
             out.print(f"  {others} students of {output} are not in {roster.name}", markup=False, soft_wrap=True)
         for form in [form for form, asked in ((paper.PDF, pdf), (paper.PAPER, paper_form)) if asked]:
             _print_pages(record, output, form, jobs)
+
+
+def _asked(record: Record) -> str:
+    """What the students are to do."""
+    if record.course.lesson.bug:
+        return f"a wrong line in each, {len({one.slip for one in record.given.values()})} different ones"
+    return f"blank: {', '.join(record.course.lesson.exercise.blank)}"
 
 
 def _print_pages(record: Record, output: Path, form: str, jobs: int | None) -> None:

@@ -64,6 +64,10 @@ scheme = "central"              # or "forward"
 # schedule = "cosine"           # or linear, step; without it lr stays as it is
 # steps = 30
 
+# [bug]                         # one backward line wrong on purpose, to be found and mended
+# gradient = "w.g"
+# slip = "sum"                  # only one example is counted; the README has the others
+
 # An operation of your own: what it does, and its derivative (g is the gradient of the result).
 # [ops.cube]
 # forward = "a ** 3"

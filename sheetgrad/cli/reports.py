@@ -13,16 +13,19 @@ from sheetgrad.engines import get_engine
 if TYPE_CHECKING:
     from sheetgrad.verifying.verify import Report
 
+OTHER_VERDICTS = {"kink": "at a kink", "cannot_tell": "cannot tell", "disagree": "disagree"}
+
 
 def line(report: Report) -> str:
     """One line on a workbook that was just built."""
     sign = "[green]✓[/]" if report.ok else "[red]✗[/]"
-    proof, nudged = report.proof, sum(report.nudges.values())
-    kinks = f", {proof.kinks} at a kink" if proof.kinks else ""
+    nudged = sum(report.nudges.values())
+    verdicts = [f"{report.nudges['agree']:,} agree"]
+    verdicts += [f"{count:,} {word}" for key, word in OTHER_VERDICTS.items() if (count := report.nudges.get(key, 0))]
     return (
         f"{sign} {escape(report.workbook)}: {report.checked_cells:,} of {report.formula_cells:,} formula cells checked, "
-        f"{proof.proven:,} of {proof.gradients:,} gradients proven{kinks}; {nudged:,} of them nudged on the sheet, "
-        f"{report.nudges['agree']:,} agree"
+        f"{report.proof}; {nudged:,} of them nudged on the sheet, "
+        f"{', '.join(verdicts)}"
     )
 
 
@@ -72,11 +75,16 @@ def complain(report: Report) -> None:
         out.print(f"  {mismatch}", markup=False, soft_wrap=True)
     if len(report.mismatches) > MOST_SHOWN:
         out.print(f"  … and {len(report.mismatches) - MOST_SHOWN} more; --json lists all")
-    if report.proof.wrong:
-        wrong = f"{len(report.proof.wrong):,} of {report.proof.gradients:,} gradients are wrong; {report.proof.worst}"
-        out.print(f"  {wrong}", markup=False, soft_wrap=True)
+    if report.bug and report.ok:
+        out.print(f"  one line was made wrong on purpose: {report.bug.state}", markup=False)
+        return
+    for tensor in report.proof.tensors:
+        if tensor.complaint:
+            out.print(f"  {tensor.complaint}", markup=False, soft_wrap=True)
     if report.proof.blamed:
         out.print(f"  wrong rules: {', '.join(report.proof.blamed)}", markup=False, soft_wrap=True)
+    for sentence in report.replacements:
+        out.print(f"  {sentence}", markup=False, soft_wrap=True)
     if report.disagreeing:
         names = ", ".join(report.disagreeing[:8]) + (" …" if len(report.disagreeing) > 8 else "")
         out.print(f"  the rule's gradient disagrees with the nudge: {names}", markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,15 +14,16 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.autodiff.rules import Rules, with_own_operations
+from sheetgrad.autodiff.rules import Rules, builtin_rules, with_own_operations
 from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
+from sheetgrad.lesson.bugs import Bug
 from sheetgrad.lesson.fields import LessonError, Section
 from sheetgrad.lesson.kinds import write_sections
 from sheetgrad.lesson.sections import Exercise, Nudge, read_exercise
 from sheetgrad.lesson.sources import find_template
 from sheetgrad.lesson.tensors import LARGEST_FILE, Tensor
-from sheetgrad.lines.parse import Assignment, parse_lines
+from sheetgrad.lines.parse import parse_lines
 
 MOST_NUMBERS = 1_000  # in a list to pick from
 
@@ -33,7 +35,7 @@ class Lesson:
     ``forward`` are the lines as written, ``tensors`` the given numbers by name, ``gradients`` the tensors whose
     gradient is asked for, ``ops`` and ``optimizers`` the lesson's own, as in ``[ops.NAME]`` and ``[optimizers.NAME]``. The numbers to play with are
     known by where they stand here: ``nudge.step``, ``laboratory.ripple``. ``sections`` are the tables that ask for further
-    sheets, by key, each as its sheet reads it.
+    sheets, by key, each as its sheet reads it. A ``bug`` is a backward line that is wrong on purpose.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Lesson:
     nudge: Nudge = Nudge()
     sections: Mapping[str, object] = field(default_factory=dict)
     exercise: Exercise | None = None
+    bug: Bug | None = None
     order: int = 1000
     next: str = ""
 
@@ -101,6 +104,8 @@ class Lesson:
             table["optimizers"] = {name: dict(entry) for name, entry in self.optimizers.items()}
         if self.exercise:
             table["exercise"] = asdict(self.exercise) | {"blank": list(self.exercise.blank)}
+        if self.bug:
+            table["bug"] = asdict(self.bug)
         return table
 
     @cached_property
@@ -109,13 +114,36 @@ class Lesson:
 
     @cached_property
     def program(self) -> Program:
-        """The forward and backward lines."""
+        """The forward and backward lines that the workbook shows."""
+        return self._differentiated(self.bug.instead) if self.bug else self.derived
+
+    @cached_property
+    def derived(self) -> Program:
+        """The forward lines, and the backward lines as the rules give them: without the bug, where there is one."""
+        return self._differentiated({})
+
+    def _differentiated(self, instead: Mapping[str, ast.expr]) -> Program:
         shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()}
-        return differentiate(self._lines, shapes, self.gradients, self.rules)
+        return differentiate(parse_lines(self.forward), shapes, self.gradients, self.rules, instead)
 
     @property
-    def _lines(self) -> list[Assignment]:
-        return parse_lines(self.forward)
+    def mended(self) -> Lesson:
+        """The same lesson without its bug."""
+        return self.with_parts(bug=None) if self.bug else self
+
+    @property
+    def task(self) -> Exercise | Bug | None:
+        """What a student is asked to do, with its ``text`` and ``title``."""
+        return self.bug or self.exercise
+
+    @property
+    def replacements(self) -> tuple[str, ...]:
+        """A sentence without its point for each built-in operation that the lesson replaces by one of its own."""
+        return tuple(
+            f"The lesson's own [ops.{name}] replaces the built-in operation"
+            for name in self.ops
+            if name in builtin_rules()
+        )
 
     @property
     def values(self) -> dict[str, np.ndarray]:
@@ -147,8 +175,14 @@ class Lesson:
         """The same lesson with these gradients left blank in its handouts.
 
         Without names: those of ``[exercise]``, or else the gradients of all parameters that are asked for. Raises
-        :class:`LessonError` for a name that is no gradient of the lesson.
+        :class:`LessonError` for a name that is no gradient of the lesson, and for any where the task is to find a bug.
         """
+        if self.bug:
+            if names:
+                raise LessonError(
+                    f"blank: found {names[0]}, but in {self.name} a wrong line is to be found: none is blank"
+                )
+            return self
         if not names and self.exercise:
             return self
         default = [name for name in self.gradients if self.tensors[name].role == "parameter"] or self.gradients
@@ -162,7 +196,7 @@ class Lesson:
         """The lesson as it is handed out on drawn numbers: with the exercise's title, without notes on its own numbers,
         and with the sheets Lesson, Gradients and Nudge alone."""
         tensors = {name: replace(tensor, note="") for name, tensor in self.tensors.items()}
-        title = self.exercise.title or self.title
+        title = self.task.title or self.title  # an exercise may have none of its own
         return self.with_parts(title=title, tensors=MappingProxyType(tensors), sections=MappingProxyType({}))
 
     def setting(self, key: str) -> float | str:
@@ -185,7 +219,9 @@ class Lesson:
         return self.nudge if name == "nudge" else self.sections[name]
 
     def with_parts(self, **changes) -> Lesson:
-        """The same forward lines, so that the program stays as it is, with other numbers, words or sections."""
+        """The same forward lines, so that the program stays as it is, with other numbers, words or sections; or with
+        another bug, and then the program has that."""
         changed = replace(self, **changes)
-        changed.__dict__.update({key: self.__dict__[key] for key in ("rules", "program") if key in self.__dict__})
+        kept = ("rules", "derived", *(["program"] if changed.bug == self.bug else []))
+        changed.__dict__.update({key: self.__dict__[key] for key in kept if key in self.__dict__})
         return changed

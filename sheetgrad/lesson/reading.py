@@ -11,6 +11,7 @@ import numpy as np
 
 from sheetgrad.autodiff.program import Program
 from sheetgrad.autodiff.rules import with_own_operations
+from sheetgrad.lesson.bugs import read_bug
 from sheetgrad.lesson.fields import LessonError, number_of, only_known, table_of, text_of
 from sheetgrad.lesson.kinds import read_sections, section_kinds
 from sheetgrad.lesson.model import Lesson
@@ -23,7 +24,7 @@ from sheetgrad.tables.updates import with_own_optimizers
 MOST_PARAGRAPHS = 40
 KEYS = (
     *("title", "question", "text", "order", "next", "forward", "gradients", "tensors", "ops", "nudge"),
-    *("optimizers", "exercise"),
+    *("optimizers", "exercise", "bug"),
 )  # of every template; those of the sheets come from their declarations
 
 
@@ -89,11 +90,25 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
     _class_numbers(lesson)
     values = lesson.program.run(lesson.values)
     _finite(values, lesson.program)
+    if "bug" in table:
+        _alone(table)
+        lesson = lesson.with_parts(bug=read_bug(table_of(table, "bug"), lesson))
+        _finite(lesson.program.run(lesson.values), lesson.program)
+        return lesson
     sections = read_sections(table, lesson, values)
     if "exercise" in table:
         exercise = read_exercise(table_of(table, "exercise"), lesson.program, "[exercise] blank")
         lesson = lesson.with_parts(exercise=exercise)
     return lesson.with_parts(sections=MappingProxyType(sections))
+
+
+def _alone(table: Mapping) -> None:
+    """What is wrong on purpose is looked for on the sheets that every workbook has: others would tell, or be wrong too."""
+    for key in ("exercise", *section_kinds()):
+        if table.get(key, False) is not False:
+            raise LessonError(
+                f"[{key}]: cannot be with [bug], whose workbooks have the sheets Lesson, Gradients and Nudge"
+            )
 
 
 def class_targets(lesson: Lesson) -> dict[str, int]:

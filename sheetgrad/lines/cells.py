@@ -113,10 +113,10 @@ class CellArray:
         return elementwise(lambda a, b: binary("/", a, b), other, self)
 
     def __pow__(self, other):
-        return elementwise(lambda a, b: binary("^", a, b), self, other)
+        return power(self, other)
 
     def __rpow__(self, other):
-        return elementwise(lambda a, b: binary("^", a, b), other, self)
+        return power(other, self)
 
     def __neg__(self):
         return elementwise(Neg, self)
@@ -275,6 +275,25 @@ def truth_as_number(array: CellArray) -> CellArray:
 def call(function: str) -> Callable[..., CellArray]:
     """The array function that applies an Excel function element by element."""
     return lambda *operands: elementwise(lambda *arguments: Call(function, arguments), *operands)
+
+
+def raised(base, exponent) -> CellArray:
+    """``base ** exponent`` where it is known that it is not 0 ** 0."""
+    return elementwise(lambda a, b: binary("^", a, b), base, exponent)
+
+
+def power(base, exponent) -> CellArray:
+    """``base ** exponent``, which is 1 where the exponent is 0, also of 0: there a spreadsheet shows an error."""
+
+    def rule(a: Expr, b: Expr) -> Expr:
+        plain = isinstance(b, Num) or isinstance(b, Neg) and isinstance(b.operand, Num)
+        if b == Num(0):
+            return Num(1)
+        if plain or isinstance(a, Num) and a.value:
+            return binary("^", a, b)
+        return Call("IF", (Op("=", b, Num(0)), Num(1), Op("^", a, b)))
+
+    return elementwise(rule, base, exponent)
 
 
 def broadcast_to(value, shape: Shape) -> CellArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -42,9 +43,9 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
             case ast.UnaryOp(operand=operand):
                 return value(operand)
             case ast.BinOp(left=left, op=op, right=right):
-                return OPERATORS[type(op)][1](_real(value(left)), _real(value(right)))
+                return functions.get(type(op), OPERATORS[type(op)][1])(_real(value(left)), _real(value(right)))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return functions["flag"](COMPARISONS[type(op)](value(left), value(right)))
+                return functions["flag"](functions.get(type(op), COMPARISONS[type(op)])(value(left), value(right)))
             case ast.Tuple(elts=elements):
                 return tuple(value(element) for element in elements)
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if f"{name}.{attr}" in arrays:
@@ -56,7 +57,7 @@ def evaluate(node: ast.AST, arrays: Mapping[str, object], functions: Mapping[str
                 return owner[value(index)] if isinstance(owner, tuple) else owner[_index(index)]
             case ast.Call(func=ast.Attribute(value=base, attr=attr), args=arguments, keywords=keywords):
                 named = {word.arg: value(word.value) for word in keywords}
-                return getattr(value(base), attr)(*map(value, arguments), **named)
+                return _method(value(base), attr, functions)(*map(value, arguments), **named)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
                 named = {word.arg: value(word.value) for word in keywords}
                 if name in functions:
@@ -89,6 +90,11 @@ def _of_tables(node: ast.AST, value: Callable, functions: Mapping[str, Callable]
         case ast.JoinedStr(values=values):
             parts = [part.value if isinstance(part, ast.FormattedValue) else part for part in values]
             return functions["joined"](*map(value, parts))
+
+
+def _method(owner, attr: str, functions: Mapping[str, Callable]) -> Callable:
+    """A method of an array, or what a reading has in its place."""
+    return partial(functions[f".{attr}"], owner) if f".{attr}" in functions else getattr(owner, attr)
 
 
 def _real(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 GRADIENT = re.compile(r"g(_\d+)?$")  # w.g, and w.g_1 for a step on the way to it
 
@@ -45,6 +45,19 @@ def substitute(node: ast.AST, replacements: Mapping[str, ast.AST]) -> ast.expr:
     """A copy of ``node`` with names replaced by expressions."""
     copy = ast.parse(ast.unparse(node), mode="eval").body
     return _Substitution(replacements).visit(copy)
+
+
+def rebuilt(node: ast.AST, replaced: Callable[[ast.AST], ast.AST | None]) -> ast.AST:
+    """A copy of ``node`` with the parts for which ``replaced`` gives something else; it is asked about this very tree."""
+
+    def again(part):
+        if isinstance(part, list):
+            return [again(one) for one in part]
+        if not isinstance(part, ast.AST):
+            return part
+        return replaced(part) or type(part)(**{word: again(value) for word, value in ast.iter_fields(part)})
+
+    return again(node)
 
 
 def mentioned(node: ast.AST) -> list[str]:

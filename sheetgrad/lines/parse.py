@@ -9,6 +9,8 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sheetgrad.lines.names import tensor_key
+
 
 class LanguageError(ValueError):
     """A line that is not of the language; the message says what was found and what was expected."""
@@ -71,6 +73,27 @@ def parse_lines(text: str, *, rules: bool = False, last_unnamed: bool = False) -
     if not found:
         raise LanguageError("no line found; expected at least one line such as  loss = mse(x @ w + b, y)")
     return found
+
+
+def parse_backward_line(code: str) -> tuple[str, ast.expr]:
+    """A line of a backward pass, ``w.g = x.T @ out.g``: its gradient and its expression. Raises ``LanguageError``."""
+    try:
+        (statement,) = ast.parse(code.strip()).body
+        target = tensor_key(statement.targets[0])
+        if len(statement.targets) > 1 or not target.endswith(".g"):
+            raise LanguageError(f"found {shortened(code)}, expected a line such as  w.g = x.T @ out.g")
+    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError):
+        raise LanguageError(f"found {shortened(code)}, expected a line such as  w.g = x.T @ out.g") from None
+    _check(_Plain().visit(ast.parse(ast.unparse(statement.value), mode="eval").body), True, 0)
+    return target, statement.value
+
+
+class _Plain(ast.NodeTransformer):
+    """Gradients become plain names, which the language knows."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        key = tensor_key(node)
+        return ast.Name(key.replace(".", "_"), ast.Load()) if key else self.generic_visit(node)
 
 
 def parse_expression(text: str) -> ast.expr:

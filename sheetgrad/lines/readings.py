@@ -1,19 +1,22 @@
 """What the primitives of the language are on numbers, on complex numbers and on cells.
 
 On complex numbers x + ih a line shows its slope (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of
-Real Functions", 1998): with h = 1e-200 nothing of second order is left, and a comparison that NumPy makes by the real and
-then by the imaginary part is one of numbers moved by an infinitesimal step, so that slopes are exact on either side of a kink.
+Real Functions", 1998): with h = 1e-200 nothing of second order is left. Which way its choices go is for who reads it to
+say (:func:`by_sides`): complex numbers have no order.
+
+A reading may also say how an operator is read, by its type in :mod:`ast`, and a method, as ``.max``.
 """
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable
 
 import numpy as np
 
 from sheetgrad.lines import cells
-from sheetgrad.lines.parse import LanguageError
+from sheetgrad.lines.parse import COMPARISONS, LanguageError
 
 
 class Zeros:
@@ -67,13 +70,34 @@ NUMBERS: dict[str, Callable] = {
 }
 
 
-def _real_of(function: Callable) -> Callable:
-    """A function of what does not move: conditions and labels."""
-    return lambda *arguments: function(*(np.real(argument) for argument in arguments))
+def by_sides(side: Callable) -> dict[object, Callable]:
+    """The part of a reading that chooses between numbers, every choice by ``side(a, b)``: 1 where a lies above b, -1
+    where below, 0 where they are equal. Who knows the sides of one pass can so hold another to them."""
 
+    def larger(a, b):
+        return np.where(side(a, b) >= 0, a, b)
 
-def _abs_complex(a):
-    return np.where(a < 0, -np.asarray(a), a)
+    def largest(a, axis=None, keepdims=False):
+        """In rounds of pairs, so that each choice is one between two."""
+        rest = np.ravel(a) if axis is None else np.moveaxis(a, axis, 0)
+        while len(rest) > 1:
+            pairs = len(rest) // 2
+            rest = np.concatenate([larger(rest[:pairs], rest[pairs : 2 * pairs]), rest[2 * pairs :]])
+        if not keepdims:
+            return rest[0]
+        return rest.reshape((1,) * np.ndim(a)) if axis is None else np.moveaxis(rest, 0, axis)
+
+    def compared(holds: Callable) -> Callable:
+        return lambda a, b: holds(side(a, b), 0)
+
+    return {
+        "maximum": larger,
+        "minimum": lambda a, b: np.where(side(a, b) <= 0, a, b),
+        "abs": lambda a: np.where(side(a, 0) < 0, -np.asarray(a), a),
+        "sign": lambda a: side(a, 0),
+        ".max": largest,
+        **{kind: compared(holds) for kind, holds in COMPARISONS.items()},
+    }
 
 
 def _erf_complex(a):
@@ -82,12 +106,21 @@ def _erf_complex(a):
     return NUMBERS["erf"](x) + 1j * step * 2 / math.sqrt(math.pi) * np.exp(-np.square(x))
 
 
-COMPLEX: dict[str, Callable] = NUMBERS | {
-    "abs": _abs_complex,
-    "sign": lambda a: np.where(a > 0, 1.0, np.where(a < 0, -1.0, 0.0)),
-    "erf": _erf_complex,
-    "one_hot": _real_of(_one_hot_numbers),
-}
+def _power_complex(a, b):
+    """``a ** b`` where NumPy goes by the angle of a, which near π has no room for a step, or says nothing of 0 ** b."""
+    a, b = np.asarray(a), np.asarray(b)
+    odd = np.where(np.real(b) % 2 == 1, -1.0, 1.0)
+    below = (np.real(a) < 0) & (np.real(b) % 1 == 0)
+    found = np.where(below, odd * np.where(below, -a, a) ** b, a**b)
+    return np.where((a == 0) & (np.real(b) > 0), 0, found)
+
+
+def _one_hot_complex(labels, scores):
+    """Labels do not move; one-hot rows may."""
+    return labels if np.shape(labels) == np.shape(scores) else _one_hot_numbers(np.real(labels), scores)
+
+
+COMPLEX: dict[object, Callable] = NUMBERS | {"erf": _erf_complex, "one_hot": _one_hot_complex, ast.Pow: _power_complex}
 CELLS: dict[str, Callable] = {
     "exp": cells.call("EXP"),
     "log": cells.call("LN"),

@@ -10,7 +10,7 @@ from textwrap import wrap
 import numpy as np
 
 from sheetgrad.errors import SheetgradError
-from sheetgrad.formulas.expressions import Expr
+from sheetgrad.formulas.expressions import Expr, Index, Shape
 from sheetgrad.formulas.fills import Fill, Filled, fill
 from sheetgrad.formulas.places import Area, Book, Placement
 from sheetgrad.formulas.printing import Printer
@@ -40,7 +40,7 @@ class Block:
     ``fixed`` (labels and numbers that formulas read) or ``blank`` (empty, for the student to fill in). ``expected`` is what NumPy says each cell must show (a tuple
     where several texts will do), ``tolerance`` what may be added to the usual one, ``near_zero`` the usual one for
     numbers near 0. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
-    ``panel`` which 2-D part of a tensor of higher rank. ``fills`` are the fills the formulas were made in,
+    ``panel`` which 2-D part of a tensor of higher rank. Over an ``open`` formula a student may write another. ``fills`` are the fills the formulas were made in,
     ``items`` what each cell of a list is about, such as ``w[1,2]``.
     """
 
@@ -52,6 +52,7 @@ class Block:
     expected: np.ndarray
     name: str = ""
     panel: int = 0
+    open: bool = False
     tolerance: float | np.ndarray = 0.0
     near_zero: float = 1e-12
     number_format: str = "General"
@@ -65,6 +66,11 @@ class Block:
     @property
     def columns(self) -> int:
         return len(self.cells[0])
+
+    def indices(self, shape: Shape) -> list[Index]:
+        """Which numbers of a tensor of this ``shape`` stand in the cells, row by row."""
+        stack = tuple(map(int, np.unravel_index(self.panel, shape[:-2]))) if len(shape) > 2 else ()
+        return [(*stack, *inner) for inner in np.ndindex(shape[len(stack) :])]
 
     def area(self, sheet: str) -> Area:
         return Area(sheet, self.row, self.column, self.row + self.rows - 1, self.column + self.columns - 1)

@@ -31,7 +31,8 @@ class Blanks:
     What depends on a blank shows nothing until it is filled in. ``checked``: a verdict stands beside each blank.
     For pencil and paper: ``working``, so many rows of free space follow a section with blanks, and ``height``, that of
     the rows of blanks in points. ``answered``: the answers stand in the same places. ``on_paper``: what waits for a blank
-    is left out, since nothing will ever fill it.
+    is left out, since nothing will ever fill it. Where one line is wrong on purpose, the keys are ``answered`` from the
+    start: all gradients that are asked for, so that the checks beside them do not tell which line it is.
     """
 
     keys: tuple[str, ...] = ()
@@ -40,6 +41,10 @@ class Blanks:
     height: float = 0.0
     answered: bool = False
     on_paper: bool = False
+
+    def check_beside(self, key: str, purpose: str) -> bool:
+        """Whether a verdict stands beside a block."""
+        return self.checked and key in self.keys and purpose in ("blank", "line")
 
     def withheld(self, program: Program) -> dict[str, list[str]]:
         """The gradients that wait for blanks, each with the operands that must be there first."""

@@ -180,8 +180,9 @@ class _Layout:
         self.last_column = max(self.last_column, column + columns - 1)
         if part.key in self.blanks.keys and self.blanks.height:
             self.heights |= dict.fromkeys(range(row, row + rows), self.blanks.height)
-        if part.purpose == "blank" and self.blanks.checked:
-            self._label(row - 1, column + columns, "right?", "shape_left")
+        if self.blanks.check_beside(part.key, part.purpose):
+            if part.purpose == "blank":  # elsewhere a line stands there, which may be longer than its numbers
+                self._label(row - 1, column + columns, "right?", "shape_left")
             beside = placed(GRADIENTS, row, column + columns, part.shape, part.lying)
             self.drawn.append(Drawn(part.key, "check", step.number, beside))
             self.last_column = max(self.last_column, column + 2 * columns - 1)

@@ -93,7 +93,7 @@ class Parts:
             return max(columns, 3)
         if part.purpose == "given" and part.captions:
             return max(columns, min(3, columns_for(max(part.captions, key=len))))
-        return columns * (2 if part.purpose == "blank" and self.blanks.checked else 1)
+        return columns * (2 if self.blanks.check_beside(part.key, part.purpose) else 1)
 
     def _value(self, name: str, purpose: str, line: Line | None, columns: int) -> Part:
         shape = self.program.shapes[name]

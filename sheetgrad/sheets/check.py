@@ -5,20 +5,21 @@ are folded away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from sheetgrad.autodiff.rounding import carried
 from sheetgrad.formulas.expressions import Ref
-from sheetgrad.formulas.places import Area, Book, Placement
+from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray
-from sheetgrad.lines.spreads import Range
+from sheetgrad.lines.spreads import Choice, Range
 from sheetgrad.plan.blocks import COLUMN_WIDTH, MOST_SHEET_COLUMNS, Block, PlanError, Sheet
 from sheetgrad.plan.drawing import Drawing, formula_blocks
-from sheetgrad.plan.fields import Lines, cells_of, single
+from sheetgrad.plan.fields import Found, Lines, cells_of, single
 from sheetgrad.plan.passes import LONGEST_ROW, TITLES, Passes, pass_cells, run_ways
 from sheetgrad.sheets.nudge import in_block
 from sheetgrad.tables.table import table
@@ -31,8 +32,17 @@ VISIBLE = TABLE.shown
 VERDICT = "verdict"
 
 
-def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> tuple[Sheet, list[Block]]:
-    """The sheet for the blanks of a drawing, and the verdicts that stand beside the blanks on the Gradients sheet.
+@dataclass(frozen=True)
+class Checks:
+    """The sheet, the verdicts again that stand beside the blanks on the Gradients sheet, and what they say at first."""
+
+    sheet: Sheet
+    marks: list[Block]
+    found: Range
+
+
+def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Checks:
+    """The sheet for the blanks of a drawing; those that are answered show what stands in them.
 
     Raises :class:`~sheetgrad.layout.PlanError` when the forward passes of all blanks do not fit one sheet.
     """
@@ -55,10 +65,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     sheet.blocks.append(Block(*CARRIED, size, "index", "fixed", np.array(size), number_format="0.0E+00"))
     book = {loss: drawing.places[loss]}
     sheet.formula(4, 3, Ref(loss, ()), book, float(values[loss]), "setting_copy", number_format="0.000000")
-    row, marks = TOP, []
+    row, marks, verdicts = TOP, [], []
     for name in tensors:
-        lines = _section(lesson, drawing, sheet, places, name, values, row, across)
-        marks += _beside_the_blank(drawing, f"{name}.g", lines)
+        lines, found = _section(lesson, drawing, sheet, places, name, values, row, across)
+        marks += _beside_the_blank(drawing, f"{name}.g", lines, found[VERDICT])
+        verdicts.append(found[VERDICT])
         row = lines.passes.bottom + 2
     last = sheet.last_column
     if last > MOST_SHEET_COLUMNS:
@@ -70,11 +81,11 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     if across:
         sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
-    return sheet, marks
+    return Checks(sheet, marks, Range(*verdicts))
 
 
-def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> Lines:
-    """The table of one tensor."""
+def _section(lesson, drawing, sheet, places, name: str, values, top: int, across: bool) -> tuple[Lines, Found]:
+    """The table of one tensor, and what it shows."""
     program, step, g = lesson.program, lesson.nudge.step, f"{name}.g"
     indices = list(np.ndindex(program.shapes[name]))
     passes = Passes(sheet, drawing, program, [name], top + 1, len(TABLE.fields), len(indices), TITLES, across)
@@ -98,12 +109,15 @@ def _section(lesson, drawing, sheet, places, name: str, values, top: int, across
 
     formulas = TABLE.on_cells({key: cells_of(block, key) for key, block in blocks.items()})
     value = np.array([values[name][index] for index in indices])
-    empty = np.full(len(indices), "", dtype=object)  # nothing is typed in yet
-    given = dict(value=value, typed=empty, loss=float(values[program.loss]), h=step, carried=_carried(lesson, values))
+    typed = np.full(len(indices), "", dtype=object)  # nothing yet
+    if drawing.blanks.answered:
+        typed = np.array([values[g][index] for index in indices], dtype=float)
+    given = dict(value=value, typed=typed, loss=float(values[program.loss]), h=step, carried=_carried(lesson, values))
     given |= {way: run[program.loss] for way, run in runs.items()}
-    lines.write(TABLE.on_numbers(given), formulas, book)
+    found = TABLE.on_numbers(given)
+    lines.write(found, formulas, book)
     sheet.verdicts.append(lines.area(VERDICT))
-    return lines
+    return lines, found
 
 
 def _carried(lesson: Lesson, values: Mapping[str, np.ndarray]) -> float:
@@ -112,25 +126,26 @@ def _carried(lesson: Lesson, values: Mapping[str, np.ndarray]) -> float:
     return 10.0 ** (1 + np.ceil(np.log10(max(carried(lesson.program, values), 1e-300))))
 
 
-def _beside_the_blank(drawing: Drawing, key: str, lines: Lines) -> list[Block]:
+def _beside_the_blank(drawing: Drawing, key: str, lines: Lines, found: Choice) -> list[Block]:
     """The verdicts again, each at the right of its blank."""
     place = next(item.place for item in drawing.drawn if item.key == key and item.purpose == "check")
     strides = [int(np.prod(place.shape[axis + 1 :], dtype=int)) for axis in range(len(place.shape))]
     steps = tuple((stride, 0) if lines.passes.across else (0, stride) for stride in strides)
     area = lines.area(VERDICT)
     verdicts = Placement(NAME, area.top, area.left, place.shape, steps)
-    waiting = np.full(place.shape, TABLE.constants["waiting"], dtype=object)
+    shown = np.broadcast_to(found.expected, (lines.passes.count,)).reshape(place.shape)
     more = dict(style="check", number_format="@")
     cells = CellArray.named(VERDICT, place.shape)
-    return formula_blocks(cells, place, {VERDICT: [verdicts]}, waiting, key, **more)
+    return formula_blocks(cells, place, {VERDICT: [verdicts]}, shown, key, **more)
 
 
-def score(sheet: Sheet, row: int, column: int, verdicts: Sequence[Area]) -> None:
+def score(sheet: Sheet, row: int, column: int, checks: Checks) -> None:
     """How many blanks are right, live: counted from the Check sheet's first heading to its last verdict."""
+    verdicts = checks.sheet.verdicts
     total = sum((area.bottom - area.top + 1) * (area.right - area.left + 1) for area in verdicts)
     left, bottom = min(area.left for area in verdicts), max(area.bottom for area in verdicts)
     shape = bottom - TOP + 1, max(area.right for area in verdicts) - left + 1
     whole = Placement(NAME, TOP, left, shape, ((1, 0), (0, 1)))
-    found = TABLE.on_numbers({"verdicts": Range([TABLE.constants["waiting"]]), "total": float(total)})
+    found = TABLE.on_numbers({"verdicts": checks.found, "total": float(total)})
     formulas = TABLE.on_cells(values={"total": total})
     single(sheet, row, column, TABLE.panel["score"], formulas["score"], {"verdicts": [whole]}, found["score"])

@@ -65,8 +65,9 @@ def build(
     if heading.height:
         sheet.heights[2] = heading.height
     sheet.heading = heading.page
-    shown = ["value", "gradient", "blank"] if drawing.blanks.keys else ["value", "gradient"]
-    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, shown)
+    shown = ["value", "gradient", "blank"] if drawing.blanks.keys and not lesson.bug else ["value", "gradient"]
+    yours = MENDABLE if drawing.blanks.keys else EDITABLE
+    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, shown, "" if drawing.blanks.on_paper else yours)
     loss = lesson.program.loss
     sheet.label(
         4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
@@ -92,6 +93,7 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waitin
         return blank_blocks(place, value, item.key)
     if drawing.number_format:
         more["number_format"] = drawing.number_format
+    more["open"] = style == "gradient_open"
     if item.copy:
         return _copied(drawing, item, values, waiting, more)
     if item.line is None:
@@ -107,10 +109,12 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waitin
 
 
 def _style(lesson: Lesson, drawing: Drawing, item: Drawn, roles: Mapping[str, str]) -> str:
-    if item.key in drawing.blanks.keys:
-        return "answer"
     if item.line is not None and item.key == lesson.program.loss:
         return "loss"
+    if lesson.bug and item.line is not None and "." in item.key:
+        return "gradient_open"  # all alike, so that none looks wrong
+    if item.key in drawing.blanks.keys:
+        return "answer"
     style = "gradient" if "." in item.key else roles.get(item.key, "value")
     return f"{style}_copy" if item.purpose in ("again", "copy") and style in roles.values() else style
 
@@ -150,13 +154,16 @@ WORDS = {
 }
 
 
-def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[str]) -> None:
-    """The colours in use, each with its word."""
+EDITABLE, MENDABLE = "blue numbers are yours to change", "the gradients are yours to change"
+
+
+def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[str], yours: str = EDITABLE) -> None:
+    """The colours in use, each with its word; and where nothing is blank, what is the student's to change."""
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
         sheet.label(row, column + k, WORDS[role], f"legend_{role}")
-    if "blank" not in shown:
-        sheet.label(row, column + len(shown) + 1, "blue numbers are yours to change", "editable_note")
+    if yours and "blank" not in shown:
+        sheet.label(row, column + len(shown) + 1, yours, "editable_note")
 
 
 SHEET = SheetKind(

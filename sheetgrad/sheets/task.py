@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sheetgrad.formulas.places import Area, address
+from sheetgrad.formulas.places import address
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.shapes import shape_text
 from sheetgrad.plan.blocks import Sheet
@@ -21,44 +21,66 @@ Type a formula into every cell with a blue border. The sign beside it says at on
 EXAM = """
 Type a formula into every cell with a blue border.
 """
+FIND = """
+One backward line on the sheet Gradients is wrong, another one for every student: find it, and mend it. A wrong gradient makes those wrong that are computed from it. So go from bottom to top, as the backward pass does, and ask of each line whether it can be right: the first that cannot is the one.
+"""
+SIGNS = """
+The signs beside the gradients help: ✗ where the loss does not move as the gradient says. They know no rule; they nudge a number and watch the loss (sheet Check). Not every gradient has one.
+"""
+ON_PAPER = "Cross it out, and write the right line and its numbers beside it."
+MEND = """
+Type the right formula over the wrong one, in every cell of its block that was wrong: each of these is one mark. Write formulas that start with = and use the cells of the sheet, not results: each is tried on other numbers as well. All gradients can be typed over, all other cells are locked; change only what is wrong.
+"""
 PRINT_SPAN, PRINT_CHARACTERS = 13, 125  # columns of a printed Gradients sheet, and what fits them
 MARKED = """
 Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
 """
 
 
-def build(lesson: Lesson, drawing: Drawing, verdicts: Sequence[Area], name: str, mark: str) -> Sheet:
-    """The sheet; ``name`` and ``mark`` are the student's name and id, ``verdicts`` stand on the Check sheet."""
+def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: str, mark: str) -> Sheet:
+    """The sheet; ``name`` and ``mark`` are the student's name and id, ``checks`` the Check sheet where there is one."""
     sheet = Sheet(NAME, one_page=True)
-    blanks = drawing.blanks
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     for row, word, text in ((2, "name", name), (3, "id", mark)):
         sheet.label(row, TEXT_COLUMN, word, "setting_name")
         sheet.label(row, TEXT_COLUMN + 1, text, "text_line")
-    task = " ".join(lesson.exercise.text.split()) or lesson.question
+    task = " ".join(lesson.task.text.split()) or lesson.question
     sheet.label(5, TEXT_COLUMN, task, "question", span=SPAN)
     sheet.heights[5] = 20 * math.ceil(len(task) / 75)
-    if blanks.checked:
-        check.score(sheet, 7, TEXT_COLUMN, verdicts)
-    row = 9
-    for text in (PRACTICE if blanks.checked else EXAM, MARKED):
-        for paragraph in filter(None, (" ".join(part.split()) for part in text.split("\n\n"))):
-            sheet.label(row, TEXT_COLUMN, paragraph, "text", span=SPAN)
-            sheet.heights[row] = LINE * math.ceil(len(paragraph) / CHARACTERS) + 6
-            row += 1
-    row = _to_fill_in(sheet, drawing, row + 1)
+    if checks:
+        check.score(sheet, 7, TEXT_COLUMN, checks)
+    if lesson.bug:
+        row = _said(sheet, (FIND, *([SIGNS] if checks else []), MEND)) + 1
+        shown, yours = ["value", "gradient"], gradients.MENDABLE
+    else:
+        row = _to_fill_in(sheet, drawing, _said(sheet, (PRACTICE if checks else EXAM, MARKED)) + 1)
+        shown, yours = ["value", "gradient", "blank"], ""
     sheet.label(row, TEXT_COLUMN, "The colours", "heading")
     roles = {tensor.role for tensor in lesson.tensors.values()}
-    gradients.legend(sheet, row + 1, TEXT_COLUMN, roles, ["value", "gradient", "blank"])
+    gradients.legend(sheet, row + 1, TEXT_COLUMN, roles, shown, yours)
     sheet.widths = {1: 3.5} | {k: 12.5 for k in range(TEXT_COLUMN, TEXT_COLUMN + SPAN)}
     return sheet
 
 
+def _said(sheet: Sheet, texts: Sequence[str]) -> int:
+    """Paragraphs on how to go about it; gives the first free row."""
+    row = 9
+    for paragraph in (" ".join(text.split()) for text in texts):
+        sheet.label(row, TEXT_COLUMN, paragraph, "text", span=SPAN)
+        sheet.heights[row] = LINE * math.ceil(len(paragraph) / CHARACTERS) + 6
+        row += 1
+    return row
+
+
 def print_heading(lesson: Lesson, name: str, mark: str, answered: bool) -> gradients.Heading:
     """What stands at the top of a printed Gradients sheet instead of how to read it, and on each of its pages."""
-    blank = ", ".join(lesson.exercise.blank)
-    task = " ".join(lesson.exercise.text.split()) or lesson.question
-    text = f"The answers: {blank}." if answered else f"{task} Fill in the boxes: {blank}."
+    task = " ".join(lesson.task.text.split()) or lesson.question
+    if lesson.bug:
+        answer, asked = f"The wrong line was {lesson.bug.line}. Here it is mended.", f"{task} {ON_PAPER}"
+    else:
+        blank = ", ".join(lesson.exercise.blank)
+        answer, asked = f"The answers: {blank}.", f"{task} Fill in the boxes: {blank}."
+    text = answer if answered else asked
     height = LINE * math.ceil(len(text) / PRINT_CHARACTERS) + 4
     return gradients.Heading(text, "text", PRINT_SPAN, height, (f"Answers: {name}" if answered else name, mark))
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sheetgrad.formulas.expressions import Shape
-from sheetgrad.lines.cells import CellArray, broadcast_to, call, truth_as_number
+from sheetgrad.lines.cells import CellArray, broadcast_to, call, raised, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import Assignment, LanguageError, parse_lines
@@ -25,7 +25,7 @@ from sheetgrad.lines.readings import CELLS, NUMBERS
 
 FUNCTIONS = ("abs", "cos", "exp", "floor", "log", "maximum", "minimum", "sign", "sqrt", "tanh", "where")
 UPDATE_NUMBERS = NUMBERS | {"cos": np.cos, "floor": np.floor}
-UPDATE_CELLS = CELLS | {"cos": call("COS"), "floor": call("INT")}
+UPDATE_CELLS = CELLS | {"cos": call("COS"), "floor": call("INT"), ast.Pow: raised}  # t and gamma are above 0
 GIVEN = ("w", "g", "t", "lr")  # what the lines of an optimiser may read besides its state and settings
 GIVEN_TO_SCHEDULE = ("base_lr", "t", "pi")
 KEYS = ("optimizer", "schedule", "warmup", "steps", "train")  # of [training], whatever the optimiser

@@ -73,6 +73,20 @@ class Comparison:
         )
 
 
+def rewritten(block: Block, formulas: Grid) -> dict[tuple[int, int], Value]:
+    """The cells of a block, by row and column, that hold other formulas than the lesson's, with these; None for none."""
+    lines = [formulas.line(block.row + i, block.column, block.columns) for i in range(block.rows)]
+    return {
+        (block.row + i, block.column + j): lines[i][j]
+        for i, j in np.ndindex(block.rows, block.columns)
+        if not _same(lines[i][j], block.cells[i][j])
+    }
+
+
+def _same(written: Value, formula: object) -> bool:
+    return written == formula or same_formula(written, formula)
+
+
 class SheetComparison:
     """Compares one sheet; what it finds is added to ``result``."""
 
@@ -90,7 +104,7 @@ class SheetComparison:
         return [list(grid.line(block.row + i, block.column, block.columns)) for i in range(block.rows)]
 
     def _formulas(self, block: Block) -> None:
-        """The formulas of a block, and what they show."""
+        """The formulas of a block, and what they show; where it is open, a student's formula counts by what it shows."""
         written, shown = self._lines(self.contents.formulas, block), self._lines(self.shown, block)
         self.result.checked += sum(len(line) - line.count(None) for line in written)
         same = all(line == list(row) for line, row in zip(written, block.cells, strict=True))
@@ -114,7 +128,7 @@ class SheetComparison:
         worst, good = (0.0, 0.0), True
         for (i, j), expected in np.ndenumerate(block.expected):
             formula = block.cells[i][j]
-            if written[i][j] != formula and not same_formula(written[i][j], formula):
+            if not _same(written[i][j], formula) and not (block.open and written[i][j] is not None):
                 self._changed(address(block.row + i, block.column + j), formula, written[i][j])
                 good = False
                 continue

@@ -2,34 +2,38 @@
 
 No rule of ``derivatives.toml`` is used. Along a direction v one forward pass gives Im f(x + ihv) / h, the sum over a
 whole tensor of slope times v; a few random directions prove a tensor, and where they do not agree it is halved until
-what is wrong stands alone. Comparisons fall by the step where numbers are equal, so that the slopes to both sides of a
-kink are exact (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions", 1998).
+what is wrong stands alone. Choices between equal numbers fall by the step, so that the slopes to both sides of a kink
+are exact (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions", 1998); so do those
+that a rounding could turn (:mod:`sheetgrad.verifying.sides`).
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from sheetgrad.autodiff.calls import called_rule
-from sheetgrad.autodiff.program import Line, Program, run_lines
+from sheetgrad.autodiff.program import Line, Program
 from sheetgrad.autodiff.reverse import differentiate
-from sheetgrad.autodiff.rules import Rule
+from sheetgrad.autodiff.rules import Rule, read_rule
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.evaluate import evaluate, shape_of
-from sheetgrad.lines.parse import Assignment
-from sheetgrad.lines.readings import COMPLEX, NUMBERS
+from sheetgrad.lines.names import rebuilt
+from sheetgrad.lines.parse import Assignment, LanguageError
+from sheetgrad.lines.readings import NUMBERS
+from sheetgrad.verifying.sides import Sides
 
 STEP = 1e-200  # h: its square is 0, and slopes down to 1e-100 keep all their digits
 RELATIVE = 1e-9  # of the larger of gradient and slope
-ROUNDINGS = 8  # of every value of the pass on its way to the gradient
 DIRECTIONS = 3
 SMALLEST = 1e-30  # scale of a number: moved by 1 / SMALLEST, the square of its step is still 0
-EPSILON = float(np.finfo(float).eps)
+FEW = 8  # so many are judged one by one where they do not agree together
+MOST_ALONE = 5_000  # of a tensor are judged one by one: what is wrong everywhere need not be searched to its end
+WEIGHTED = "__weighted__"  # an operation that no lesson can replace
 
 
 @dataclass(frozen=True)
@@ -41,89 +45,147 @@ class Wrong:
     slope: float
 
     def __str__(self) -> str:
-        return f"the gradient of {self.name} is {self.gradient:.6g}, its slope {self.slope:.6g}"
+        if not np.isfinite(self.slope):
+            return f"{self.name}: the rule says {self.gradient:.6g}, the loss jumps"
+        shown = ((f"{self.gradient:.{n}g}", f"{self.slope:.{n}g}") for n in range(6, 18))
+        rule, slope = next(pair for pair in shown if pair[0] != pair[1])
+        return f"{self.name}: the rule says {rule}, the slope is {slope}"
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What became of every gradient that a lesson asks for.
+class TensorProof:
+    """What became of the gradients of one tensor.
 
     So many in all, ``proven``, and at ``kinks``, where the slopes to both sides differ and the gradient lies between.
-    Where the numbers run away, a gradient is none of these. ``max_rel_error`` is the largest of those proven, as it was
-    measured. ``blamed`` names the lesson's own rules that are wrong.
+    Nothing is claimed of the ``unknown``: their numbers run away, or more than ``MOST_ALONE`` disagreed before them.
+    ``max_rel_error`` is the largest of those proven, as it was measured: relative to the number, or to the whole along a
+    direction.
     """
 
-    gradients: int = 0
-    proven: int = 0
-    kinks: int = 0
-    wrong: tuple[Wrong, ...] = ()
-    max_rel_error: float = 0.0
-    blamed: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        return not self.wrong
+    name: str
+    gradients: int
+    proven: int
+    kinks: int
+    wrong: tuple[Wrong, ...]
+    unknown: int
+    max_rel_error: float
 
     @property
     def worst(self) -> Wrong:
         """The wrong gradient that is farthest from its slope."""
         return max(self.wrong, key=lambda one: abs(one.gradient - one.slope))
 
+    @property
+    def complaint(self) -> str:
+        """A line on what is wrong, or of which nothing can be said; empty where all is well."""
+        if not self.wrong:
+            away = f"{self.name}: nothing can be said of {self.unknown:,} of {self.gradients:,} gradients: numbers run away"
+            return away if self.unknown else ""
+        if self.gradients == 1:
+            return f"the gradient of {self.worst}"
+        least = "at least " if self.unknown else ""
+        are = "is" if len(self.wrong) == 1 else "are"
+        many = f"{least}{len(self.wrong):,} of {self.gradients:,} gradients {are} wrong"
+        return f"{self.name}: {many}; the worst {self.worst}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What became of every gradient that a lesson asks for, tensor by tensor. ``blamed`` names the lesson's own rules that
+    are wrong."""
+
+    tensors: tuple[TensorProof, ...] = ()
+    blamed: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient is proven or at a kink."""
+        return not self.wrong and not self.unknown
+
+    @property
+    def gradients(self) -> int:
+        return sum(one.gradients for one in self.tensors)
+
+    @property
+    def proven(self) -> int:
+        return sum(one.proven for one in self.tensors)
+
+    @property
+    def kinks(self) -> int:
+        return sum(one.kinks for one in self.tensors)
+
+    @property
+    def unknown(self) -> int:
+        return sum(one.unknown for one in self.tensors)
+
+    @property
+    def wrong(self) -> tuple[Wrong, ...]:
+        return tuple(wrong for one in self.tensors for wrong in one.wrong)
+
+    @property
+    def max_rel_error(self) -> float:
+        return max((one.max_rel_error for one in self.tensors), default=0.0)
+
+    def __str__(self) -> str:
+        """``4,192 of 4,192 gradients proven``, and what became of the others."""
+        others = {"at a kink": self.kinks, "wrong": len(self.wrong), "of which nothing can be said": self.unknown}
+        told = [f", {count:,} {what}" for what, count in others.items() if count]
+        return f"{self.proven:,} of {self.gradients:,} gradients proven{''.join(told)}"
+
     def as_dict(self) -> dict:
-        """Plain data for JSON: of what is wrong, the names."""
-        counts = {"gradients": self.gradients, "proven": self.proven, "kinks": self.kinks}
-        wrong = {"wrong": [one.name for one in self.wrong], "blamed": list(self.blamed)}
-        return counts | wrong | {"max_rel_error": float(self.max_rel_error)}
+        """Plain data for JSON: of what is wrong, the names; by tensor how many."""
+        counts = {key: getattr(self, key) for key in ("gradients", "proven", "kinks", "unknown", "max_rel_error")}
+        tensors = [asdict(one) | {"wrong": len(one.wrong)} for one in self.tensors]
+        return counts | {"wrong": [one.name for one in self.wrong], "blamed": list(self.blamed), "tensors": tensors}
 
 
 def prove(lesson: Lesson, values: Mapping[str, np.ndarray] | None = None) -> Proof:
     """Proves all gradients that the lesson asks for, on its numbers; ``values`` is what NumPy makes of them."""
     program = lesson.program
     values = program.run(lesson.values) if values is None else values
+    tensors = _proven(program, values)
+    return Proof(tensors, blamed_rules(lesson, values) if any(one.wrong for one in tensors) else ())
+
+
+def _proven(program: Program, values: Mapping[str, np.ndarray]) -> tuple[TensorProof, ...]:
+    sides = Sides(program, values)
     with np.errstate(all="ignore"):  # numbers that run away are found by being no numbers
-        parts = [_Tensor(program, name, values).prove() for name in program.requested]
-    wrong = tuple(one for part in parts for one in part.wrong)
-    return Proof(
-        sum(part.gradients for part in parts),
-        sum(part.proven for part in parts),
-        sum(part.kinks for part in parts),
-        wrong,
-        max((part.max_rel_error for part in parts), default=0.0),
-        blamed_rules(lesson, values) if wrong else (),
-    )
+        return tuple(_Tensor(sides, name).prove() for name in program.requested)
 
 
 class _Tensor:
     """The gradients of one tensor."""
 
-    def __init__(self, program: Program, name: str, values: Mapping[str, np.ndarray]):
-        self.program, self.name, self.values = program, name, values
+    def __init__(self, sides: Sides, name: str):
+        self.sides, self.name, self.values = sides, name, sides.values
+        program = sides.program
         self.lines: Sequence[Line] = program.forward_after([name])
-        self.shape = program.shapes[name]
-        self.gradient = np.asarray(values[f"{name}.g"], dtype=float).ravel()
-        self.loss = float(values[program.loss])
-        rounding = ROUNDINGS * EPSILON * _weight(values) / np.maximum(1.0, np.abs(values[name]).ravel())
-        self.scale = np.maximum(np.abs(self.gradient), np.maximum(rounding / RELATIVE, SMALLEST))
+        self.shape, self.loss = program.shapes[name], program.loss
+        self.gradient = np.asarray(self.values[f"{name}.g"], dtype=float).ravel()
+        noise = sides.noise[f"{name}.g"].ravel()
+        self.scale = np.maximum(np.abs(self.gradient), np.maximum(noise / RELATIVE, SMALLEST))
+        self.jump = float(sides.noise[self.loss]) + RELATIVE * abs(float(self.values[self.loss]))
         self.generator = np.random.default_rng(len(self.gradient))
         self.wrong: list[Wrong] = []
-        self.kinks = self.unknown = 0
+        self.proven = self.kinks = self.alone = 0
         self.worst = 0.0
 
-    def prove(self) -> Proof:
+    def prove(self) -> TensorProof:
         everything = np.arange(len(self.gradient))
-        if len(everything) == 1 or not self._agree(everything, DIRECTIONS):
-            self._search(everything)
+        self._search(everything, DIRECTIONS)
         count = len(everything)
-        proven = count - self.kinks - self.unknown - len(self.wrong)
-        return Proof(count, proven, self.kinks, tuple(self.wrong), self.worst)
+        unknown = count - self.proven - self.kinks - len(self.wrong)
+        return TensorProof(self.name, count, self.proven, self.kinks, tuple(self.wrong), unknown, float(self.worst))
 
-    def _search(self, some: np.ndarray) -> None:
-        """Halves what does not agree until single numbers are left."""
-        if len(some) == 1:
-            self._judge(int(some[0]))
-            return
-        for half in (some[: len(some) // 2], some[len(some) // 2 :]):
-            if len(half) == 1 or not self._agree(half, 1):
+    def _search(self, some: np.ndarray, directions: int = 1) -> None:
+        """Halves what does not agree, and judges one by one where few are left."""
+        if len(some) > 1 and self._agree(some, directions):
+            self.proven += len(some)
+        elif len(some) <= FEW:
+            for k in some:
+                self._judge(int(k))
+        elif self.alone < MOST_ALONE:
+            for half in (some[: len(some) // 2], some[len(some) // 2 :]):
                 self._search(half)
 
     def _agree(self, some: np.ndarray, directions: int) -> bool:
@@ -135,8 +197,7 @@ class _Tensor:
             signs = np.where(self.generator.random(len(some)) < 0.5, -1.0, 1.0)
             along = signs * (1 + self.generator.random(len(some))) / self.scale[some]
             expected = float(self.gradient[some] @ along)
-            right, left = self._slope(some, along), self._slope(some, -along)
-            error = max(abs(right - expected), abs(-left - expected))
+            error = np.abs(self._slopes(some, along) - expected).max()
             if not error <= RELATIVE / 2:
                 return False
             self.worst = max(self.worst, error / max(1.0, abs(expected)))
@@ -144,44 +205,40 @@ class _Tensor:
 
     def _judge(self, k: int) -> None:
         """One number alone: proven, at a kink, wrong, or none of these where there is no number to compare."""
-        one = np.array([k])
-        unit = np.array([1.0 / self.scale[k]])
-        right, left = self._slope(one, unit) * self.scale[k], -self._slope(one, -unit) * self.scale[k]
-        gradient = float(self.gradient[k])
-        if np.isnan(right) or np.isnan(left) or not np.isfinite(gradient):
-            self.unknown += 1  # the numbers run away: nothing is claimed
+        self.alone += 1
+        one, unit = np.array([k]), np.array([1.0 / self.scale[k]])
+        gradient, slopes = float(self.gradient[k]), self._slopes(one, unit) * self.scale[k]
+        room = RELATIVE * max(self.scale[k], np.abs(slopes).min(where=np.isfinite(slopes), initial=abs(gradient)))
+        if not np.isfinite(gradient) or np.isnan(slopes).any():
+            return  # the numbers run away: nothing is claimed
+        if (np.abs(slopes - gradient) <= room).all():
+            self.proven += 1
+            self.worst = max(self.worst, np.abs(slopes - gradient).max() / max(self.scale[k], np.abs(slopes).max()))
             return
-        room = RELATIVE * max(self.scale[k], min(abs(right), abs(left)))
-        apart = right != left and not abs(right - left) <= room
-        if not min(right, left) - room <= gradient <= max(right, left) + room:
-            index = tuple(map(int, np.unravel_index(k, self.shape))) if self.shape else ()
-            nearer = right if abs(right - gradient) <= abs(left - gradient) else left
-            self.wrong.append(Wrong(element_name(self.name, index), gradient, nearer))
-        elif apart:
+        slopes = np.append(slopes, self._slopes(one, unit, by_rounding=False) * self.scale[k])
+        if slopes.min() - room <= gradient <= slopes.max() + room:
             self.kinks += 1
-        else:
-            self.worst = max(self.worst, abs(right - gradient) / max(self.scale[k], abs(right)))
+            return
+        index = tuple(map(int, np.unravel_index(k, self.shape))) if self.shape else ()
+        nearest = slopes[np.abs(slopes - gradient).argmin()]
+        self.wrong.append(Wrong(element_name(self.name, index), gradient, float(nearest)))
 
-    def _slope(self, some: np.ndarray, along: np.ndarray) -> float:
-        """The exact slope of the loss along a direction; infinite where the loss jumps."""
+    def _slopes(self, some: np.ndarray, along: np.ndarray, by_rounding: bool = True) -> np.ndarray:
+        """The slopes of the loss to both sides of a direction through ``some`` numbers; one where no choice depends on it."""
+        right, decided = self._slope(some, along, by_rounding)
+        return np.array([right, -self._slope(some, -along, by_rounding)[0]] if decided else [right])
+
+    def _slope(self, some: np.ndarray, along: np.ndarray, by_rounding: bool) -> tuple[float, bool]:
+        """The exact slope along a direction, infinite where the loss jumps, and whether a choice fell by the step."""
         start = np.array(self.values[self.name], dtype=complex).ravel()
         start[some] += 1j * STEP * along
-        moved = run_lines(
-            self.lines, {**self.values, self.name: start.reshape(self.shape)}, self.program.rules, COMPLEX
-        )
-        loss = complex(moved[self.program.loss])
-        if abs(loss.real - self.loss) > 1e-6 * abs(self.loss) + 1e-300:
-            return np.inf if loss.real > self.loss else -np.inf
-        return loss.imag / STEP
-
-
-def _weight(values: Mapping[str, np.ndarray]) -> float:
-    """Σ|v·v.g| over the values of the pass: what a relative error of 1 in each would do to the loss, to first order."""
-    return sum(
-        float(np.abs(values[key] * values[f"{key}.g"]).sum())
-        for key in values
-        if not key.endswith(".g") and f"{key}.g" in values and np.shape(values[key]) == np.shape(values[f"{key}.g"])
-    )
+        numbers = {**self.values, self.name: start.reshape(self.shape)}
+        values, decided = self.sides.stepped(self.lines, numbers, by_rounding)
+        loss = complex(values[self.loss])
+        rise = loss.real - float(self.values[self.loss])
+        if abs(rise) > self.jump:
+            return float(np.copysign(np.inf, rise)), decided
+        return loss.imag / STEP if np.isfinite(rise) else np.nan, decided
 
 
 def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -213,35 +270,19 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
         for word in rule.arguments
     }
     names = {id(arguments[word]): ast.Name(word, ast.Load()) for word in rule.arguments}
-    alone = _Renamed(names).visit(node)
+    alone = rebuilt(node, lambda part: names.get(id(part)))
     result = np.asarray(evaluate(alone, given, NUMBERS, lesson.rules))
     given["weights"] = np.random.default_rng(0).uniform(0.5, 1.5, result.shape)
-    total = ast.parse("(result * weights).sum()" if result.shape else "result * weights", mode="eval").body
+    total = ast.parse(f"{WEIGHTED}(result, weights)", mode="eval").body
+    rules = {**lesson.rules, WEIGHTED: read_rule(WEIGHTED, {"forward": "(a * b).sum()", "a": "g * b"}, lesson.rules)}
     lines = [Assignment("result", alone, "", 1), Assignment("total", total, "", 2)]
     wrong = []
     for word in rule.gradients:
         shapes = {name: value.shape for name, value in given.items()}
-        program = differentiate(lines, shapes, [word], lesson.rules)
-        if not _Tensor(program, word, program.run(given)).prove().ok:
+        try:
+            program = differentiate(lines, shapes, [word], rules)
+        except LanguageError:
+            continue  # it does not fit here, where the lesson does not need it
+        if _proven(program, program.run(given))[0].wrong:
             wrong.append(word)
     return wrong
-
-
-class _Renamed(ast.NodeTransformer):
-    """A copy of a node with some of its parts replaced by names."""
-
-    def __init__(self, names: Mapping[int, ast.Name]):
-        self.names = names
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if id(node) in self.names:
-            return self.names[id(node)]
-        changed = {
-            word: [self.visit(part) if isinstance(part, ast.AST) else part for part in value]
-            if isinstance(value, list)
-            else self.visit(value)
-            if isinstance(value, ast.AST)
-            else value
-            for word, value in ast.iter_fields(node)
-        }
-        return type(node)(**changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 
 from sheetgrad.verifying.proof import Proof
@@ -26,6 +27,8 @@ class Mismatch:
                 return f"{at}: formula changed: {self.found} was {self.expected}"
             case "formula overwritten":
                 return f"{at}: {shown(self.found)} typed over the formula {self.expected}"
+            case "not the gradient":
+                return f"{at}: a formula that was typed in shows {shown(self.found)}, which is not the gradient"
             case "label changed":
                 return f"{at}: {shown(self.found)} stands where formulas look for {shown(self.expected)}"
         return f"{at}: {self.problem}: found {shown(self.found)}, expected {shown(self.expected)}"
@@ -47,9 +50,35 @@ class TensorCheck:
     ok: bool
 
 
+NOT_MENDED, PARTLY, MENDED = "not mended", "partly mended", "mended"
+
+
+@dataclass(frozen=True)
+class OnPurpose:
+    """What the lesson makes wrong on purpose: the ``line``, and whether it is mended (``state``) in the workbook as it is.
+
+    ``shows`` are the numbers whose gradient must now be wrong, ``reached`` all those whose gradient is another than the
+    right one, if only by a little.
+    """
+
+    line: str
+    state: str
+    shows: tuple[str, ...]
+    reached: tuple[str, ...]
+
+    def explains(self, proof: Proof, disagreeing: Collection[str]) -> bool:
+        """Whether exactly this is wrong, by the proof and by the nudges, and the nudges tell of it. At a kink a wrong
+        gradient may still lie between the slopes."""
+        wrong = {one.name for one in proof.wrong}
+        missed = len(set(self.shows) - wrong)
+        told = bool(disagreeing) or not self.shows
+        return missed <= proof.kinks + proof.unknown and {*wrong, *disagreeing} <= set(self.reached) and told
+
+
 @dataclass(frozen=True)
 class Report:
-    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``."""
+    """What verification found. ``as_dict`` is the JSON of ``sheetgrad verify --json``; ``replacements``
+    says which operations the lesson replaces."""
 
     workbook: str
     lesson: str
@@ -62,10 +91,15 @@ class Report:
     disagreeing: tuple[str, ...] = field(default=())
     saved_by: str = ""
     proof: Proof = field(default=Proof())
+    bug: OnPurpose | None = None
+    replacements: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Every formula is the lesson's, every number is NumPy's, every gradient is proven, and none contradicts its nudge."""
+        """Every formula is the lesson's, every number is NumPy's, every gradient is proven, and none contradicts its nudge;
+        but for what is wrong on purpose."""
+        if self.bug:
+            return not self.mismatches and self.bug.explains(self.proof, self.disagreeing)
         return not self.mismatches and not self.nudges["disagree"] and self.proof.ok
 
     def as_dict(self) -> dict:

@@ -13,7 +13,8 @@ from sheetgrad.planning import make_plan
 from sheetgrad.verifying.comparing import Comparison, Sheets, compare, count_formulas
 from sheetgrad.verifying.difference import difference
 from sheetgrad.verifying.present import with_present_numbers
-from sheetgrad.verifying.proof import prove
+from sheetgrad.verifying.proof import Proof, prove
+from sheetgrad.verifying.purpose import on_purpose, own_cells, values_with
 from sheetgrad.verifying.report import Mismatch, Report, TensorCheck
 from sheetgrad.workbook.reading import carried_lesson, carried_table, read_workbook, readable, saved_by
 from sheetgrad.xlsx.contents import Contents
@@ -39,22 +40,28 @@ def verify(path: str | Path, engine: str = AUTOMATIC[0]) -> Report:
     return replace(report, saved_by=saved_by(data))
 
 
-def verify_stored(path: Path, engine: str, lesson: Lesson, plan: Plan) -> Report:
+def verify_stored(path: Path, engine: str, lesson: Lesson, plan: Plan, proof: Proof | None = None) -> Report:
     """Verifies a workbook of the ``lesson``, just written from its ``plan``, in which ``engine`` has stored the values that
-    it computed: these are read back and compared."""
+    it computed: these are read back and compared. ``proof`` is that of the lesson, where it was made already."""
     data = read_workbook(path)
     with readable(path):
         contents = Contents(data)
         same = carried_table(contents, path)["lesson"] == json.loads(json.dumps(lesson.to_table()))
         if not same:  # then it proves itself by another plan than it was written from
-            lesson, plan = carried_lesson(contents, path), None
+            lesson, plan, proof = carried_lesson(contents, path), None, None
         sheets = contents.all()
     found = {name: sheet.values for name, sheet in sheets.items()}
-    return replace(_compared(lesson, sheets, found, path, engine, plan), saved_by=saved_by(data))
+    return replace(_compared(lesson, sheets, found, path, engine, plan, proof), saved_by=saved_by(data))
 
 
 def _compared(
-    lesson: Lesson, sheets: Sheets, found: Grids, path: Path, engine: str, plan: Plan | None = None
+    lesson: Lesson,
+    sheets: Sheets,
+    found: Grids,
+    path: Path,
+    engine: str,
+    plan: Plan | None = None,
+    proof: Proof | None = None,
 ) -> Report:
     """The sheets and the values found in them, compared with the lesson on the numbers that stand in them now."""
     plan = plan or make_plan(lesson)
@@ -62,9 +69,17 @@ def _compared(
     if problems:  # there is nothing to compare with
         return Comparison(count_formulas(sheets), mismatches=problems).report(str(path), lesson.name, engine)
     if changed is not None:
-        lesson, plan = changed, make_plan(changed)
+        lesson, plan, proof = changed, make_plan(changed), None
+    more: dict[str, object] = {"replacements": lesson.replacements}
+    mending = ()
+    if lesson.bug:
+        own = own_cells(lesson, plan, sheets, found)
+        values = values_with(lesson, own)
+        if own:
+            plan, proof = make_plan(lesson, values=values), prove(lesson, values)
+        more["bug"], mending = on_purpose(lesson, values, own)
     report = compare(plan, sheets, found, str(path), lesson.name, engine)
-    return replace(report, proof=prove(lesson))
+    return replace(report, proof=proof or prove(lesson), mismatches=(*mending, *report.mismatches), **more)
 
 
 __all__ = ["Mismatch", "Report", "TensorCheck", "compare", "difference", "verify"]

@@ -43,6 +43,7 @@ STYLES: dict[str, Style] = {
     "value": _number(VALUE),
     "loss": _number("E5E7EB", bold=True, size=12),
     "gradient": _number(GRADIENT, GRADIENT_INK),
+    "gradient_open": _number(GRADIENT, EDITABLE, unlocked=True),
     "gradient_bold": _number(GRADIENT, GRADIENT_INK, bold=True),
     "nudge": _number(NUDGE, NUDGE_INK),
     "step": _number("F8FAFC", bold=True),

@@ -10,9 +10,11 @@ import json
 import math
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from sheetgrad.classroom.give.bugs import draw_slip, possible_bugs
 from sheetgrad.classroom.give.roster import Student, unusable
 from sheetgrad.classroom.give.workshop import MODES, Course, Workshop, workshop
 from sheetgrad.classroom.workers import each
@@ -32,10 +34,12 @@ class HandoutError(SheetgradError, ValueError):
 
 @dataclass(frozen=True)
 class Given:
-    """What one student was given: the numbers of all tensors, one after the other."""
+    """What one student was given: the numbers of all tensors, one after the other; and where a wrong line is to be found,
+    the slip that it has."""
 
     student: Student
     numbers: tuple[float, ...]
+    slip: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,14 @@ class Record:
 
     course: Course
     given: Mapping[str, Given]
+
+    def course_of(self, one: Given) -> Course:
+        """The course with the slip that a student got."""
+        return self._courses.setdefault(one.slip, self.course.with_slip(one.slip))
+
+    @cached_property
+    def _courses(self) -> dict[str, Course]:
+        return {"": self.course}
 
     @classmethod
     def load(cls, folder: Path) -> Record:
@@ -60,10 +72,13 @@ class Record:
             given = {}
             for row in table["students"]:
                 student = Student(row["id"], row["name"], row["more"])
-                numbers = tuple(map(float, row["numbers"]))
-                if unusable(student.mark) or len(numbers) != size or not all(map(math.isfinite, numbers)):
+                numbers, slip = tuple(map(float, row["numbers"])), row.get("slip", "")
+                known = bool(slip) == bool(course.lesson.bug)
+                if unusable(student.mark) or len(numbers) != size or not all(map(math.isfinite, numbers)) or not known:
                     raise HandoutError(f"{path}: what it says of {str(student.mark)[:60]!r} was changed")
-                given[student.mark] = Given(student, numbers)
+                given[student.mark] = Given(student, numbers, slip)
+            for slip in {one.slip for one in given.values()}:
+                _ = course.with_slip(slip).shown  # ValueError for one that is none of the lesson's
         except FileNotFoundError:
             raise HandoutError(f"{folder}: has no {RECORD}; expected a folder made by `sheetgrad handout`") from None
         except OSError as error:
@@ -78,6 +93,7 @@ class Record:
         """Writes ``handout.json``; a ``new`` one only where there is none, or :class:`HandoutError`."""
         rows = [
             {"id": one.student.mark, "name": one.student.name, "more": dict(one.student.more), "numbers": one.numbers}
+            | ({"slip": one.slip} if one.slip else {})
             for one in self.given.values()
         ]
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
@@ -120,19 +136,20 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
         raise HandoutError(f"{folder}: holds a handout with another {what}; choose another folder")
     given = dict(before.given) if before else {}
     twins = {mark.lower(): mark for mark in given}
-    taken = {one.numbers for one in given.values()}
-    shop = workshop(course.text)
+    taken, slips = {one.numbers for one in given.values()}, {one.slip for one in given.values()}
+    shop, bugs = workshop(course.text), possible_bugs(lesson) if lesson.bug else {}
     for student in roster:
         mark = student.mark
         if twins.get(mark.lower(), mark) != mark:
             raise HandoutError(f"{folder}: {mark} was given out as {twins[mark.lower()]}; write the id the same way")
         if mark in given:
-            given[mark] = Given(student, given[mark].numbers)
+            given[mark] = replace(given[mark], student=student)
         else:
             if not before and (folder / f"{mark}.xlsx").exists():
                 raise HandoutError(f"{folder / mark}.xlsx: exists, and {RECORD} does not; choose another folder")
-            given[mark] = Given(student, _numbers(shop, mark, taken))
+            given[mark] = _drawn(shop, bugs, student, taken, slips)
             taken.add(given[mark].numbers)
+            slips.add(given[mark].slip)
     record = Record(course, given)
     try:
         (folder / KEYS).mkdir(parents=True, exist_ok=True)
@@ -142,13 +159,21 @@ def prepare(lesson: Lesson, roster: Sequence[Student], folder: Path, mode: str, 
     return record
 
 
-def _numbers(shop: Workshop, mark: str, taken: Collection[tuple[float, ...]]) -> tuple[float, ...]:
-    """The numbers of a new student: drawn again where somebody has the same, as far as the lesson has others."""
+def _drawn(
+    shop: Workshop,
+    bugs: Mapping[str, Lesson],
+    student: Student,
+    taken: Collection[tuple[float, ...]],
+    slips: Collection[str],
+) -> Given:
+    """What a new student gets, with one of the ``bugs`` if there are any: drawn again where somebody has the same, as far as the lesson has others."""
+    course, mark = shop.course, student.mark
     for again in range(REDRAWS):
-        numbers = tuple(shop.flat(shop.variants.draw(shop.course.seed, mark, *[str(again)] * (again > 0))))
+        drawn = shop.variants.draw(course.seed, mark, *[str(again)] * (again > 0))
+        numbers = tuple(shop.flat(drawn))
         if numbers not in taken:
             break
-    return numbers
+    return Given(student, numbers, draw_slip(bugs, drawn, slips, course.seed, mark) if bugs else "")
 
 
 def missing(record: Record, folder: Path) -> list[Given]:
@@ -163,7 +188,8 @@ def make(
 
     Raises ``ProofError`` for numbers that are not NumPy's: nothing of that student is written.
     """
-    tasks = ((record.course.text, one.student.mark, one.student.name, one.numbers) for one in todo)
+    together = sorted(todo, key=lambda one: one.slip)  # who shares a slip shares a workshop
+    tasks = ((record.course_of(one).text, one.student.mark, one.student.name, one.numbers) for one in together)
     for task, made in each(make_one, tasks, jobs, scheduler):
         if isinstance(made, Exception):
             raise made

@@ -54,15 +54,14 @@ def print_pages(
 
 
 def _print_batch(record: Record, form: str, batch: Sequence[Given]) -> list[tuple[bytes, bytes]]:
-    shop = workshop(record.course.text)
     with tempfile.TemporaryDirectory(prefix="sheetgrad-") as room:
         books = []
         for number, one in enumerate(batch):
-            who = one.student
+            who, course = one.student, record.course_of(one).text
             for answered in (False, True):
                 book = Path(room) / f"{number}-{answered:d}.xlsx"
                 with ONE_AT_A_TIME:
-                    book.write_bytes(shop.printed(who.mark, who.name, one.numbers, form == PAPER, answered))
+                    book.write_bytes(workshop(course).printed(who.mark, who.name, one.numbers, form == PAPER, answered))
                 books.append(book)
         pages = [path.read_bytes() for path in to_pdf(books, Path(room))]
     return list(zip(pages[::2], pages[1::2], strict=True))

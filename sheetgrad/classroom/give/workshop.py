@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sheetgrad.autodiff.slips import Slip, slips
 from sheetgrad.building import carried
+from sheetgrad.classroom.give.bugs import MOST, with_slip
 from sheetgrad.classroom.give.stencil import Stencil
 from sheetgrad.classroom.give.variants import Variants
 from sheetgrad.engines import AUTOMATIC, get_engine
@@ -23,7 +25,7 @@ from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_handout_plan, make_plan, make_print_plan
 from sheetgrad.sheets import check
-from sheetgrad.tables.agreement import AGREE, KINK, UNKNOWN
+from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK, UNKNOWN
 from sheetgrad.verifying.verify import compare, difference
 from sheetgrad.workbook.values import store_values
 from sheetgrad.workbook.write import FORMAT, write
@@ -32,6 +34,7 @@ from sheetgrad.xlsx.contents import Contents
 MODES = ("practice", "exam")
 NAME, MARK = "{{student.name}}", "{{student.id}}"
 HEADING = "{{heading.name}}"  # the name at the top of a page, where & begins a code and is doubled
+LOOKED_AT = 20  # draws, to see which cells a wrong line makes wrong
 UNACCUSED = (AGREE, KINK, UNKNOWN, check.TABLE.constants["unknown"])  # what may stand beside a right gradient
 FORMS = "0.000"  # of computed numbers: the same for every student, whatever the numbers are
 Cell = tuple[str, str]  # sheet, cell
@@ -46,7 +49,8 @@ class ProofError(SheetgradError, ValueError):
 class Course:
     """What all handouts of a class have in common.
 
-    ``lesson`` has its exercise. The numbers that students get come from the ``seed``, those that marking tries from the
+    ``lesson`` has its exercise or its bug; where it has a bug, ``slip`` says which one these handouts have instead of the
+    lesson's own (:func:`~sheetgrad.classroom.give.bugs.possible_bugs`). The numbers that students get come from the ``seed``, those that marking tries from the
     ``secret``, which nobody chooses or knows.
     """
 
@@ -54,11 +58,22 @@ class Course:
     mode: str
     seed: str
     secret: str = ""
+    slip: str = ""
 
     @cached_property
     def text(self) -> str:
         """The course as a line of JSON; :meth:`from_text` reads it back. Workers know a course by it."""
-        return json.dumps({**self._given_out, "secret": self.secret})
+        return json.dumps({**self._given_out, "secret": self.secret, **({"slip": self.slip} if self.slip else {})})
+
+    def with_slip(self, slip: str) -> Course:
+        """The course of the students who got this slip."""
+        return replace(self, slip=slip) if slip else self
+
+    @cached_property
+    def shown(self) -> Lesson:
+        """The lesson as these handouts show it. Raises ``ValueError`` for a slip that it does not have."""
+        lesson = self.lesson.to_hand_out()
+        return with_slip(lesson, self.slip) if self.slip else lesson
 
     @property
     def _given_out(self) -> dict:
@@ -71,7 +86,8 @@ class Course:
         lesson = Lesson.from_table(table["lesson"], str(table["name"]), "the handout's lesson")
         if table["mode"] not in MODES:
             raise ValueError(f"mode: found {table['mode']!r}, expected {' or '.join(MODES)}")
-        return cls(lesson.with_blank(), table["mode"], str(table["seed"]), str(table["secret"]))
+        more = (str(table["seed"]), str(table["secret"]), str(table.get("slip", "")))
+        return cls(lesson.with_blank(), table["mode"], *more)
 
     @property
     def checked(self) -> bool:
@@ -83,7 +99,7 @@ class Course:
         return hashlib.sha256(json.dumps(self._given_out).encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=MOST + 1)
 def workshop(text: str) -> Workshop:
     """The workshop of the course with this text, made once in every process."""
     return Workshop(Course.from_text(text))
@@ -95,19 +111,43 @@ class Workshop:
     Its first workbooks are verified cell by cell as ``sheetgrad build`` does. After that every student's numbers are
     recalculated by the engine, and all tensors and gradients, the verdicts of the nudges and (to practise) those of the
     checks with the right answers filled in are compared with NumPy: :class:`ProofError` when one is not right.
+
+    ``lesson`` is what the handouts show, ``right`` the same without a bug, ``asked`` the gradients that earn marks.
     """
 
     def __init__(self, course: Course):
         self.course = course
-        self.lesson = course.lesson.to_hand_out()
-        self.variants = Variants(self.lesson)
+        self.lesson = course.shown
+        self.right = self.lesson.mended
+        self.asked = (self.lesson.bug.gradient,) if self.lesson.bug else self.lesson.exercise.blank
+        self.variants = Variants(self.right.with_blank())
         self.handout_plan = make_handout_plan(self.lesson, course.checked, NAME, MARK, FORMS)
         for sheet in self.handout_plan.sheets:
             sheet.heading = HEADING, MARK
         self.inputs = _cells(self.handout_plan, "input", self.lesson)
         self.blanks = _cells(self.handout_plan, "blank", self.lesson)
+        self.beside: Cells = {}  # the numbers of a wrong line that are right as they are
+        if self.lesson.bug:
+            self.blanks, self.beside = self._to_mend()
         self._printed: dict[tuple[bool, bool], tuple[Stencil, Cells]] = {}
         self.shapes = {name: tensor.values.shape for name, tensor in self.lesson.tensors.items()}
+
+    @cached_property
+    def slips(self) -> Mapping[str, Sequence[Slip]]:
+        """The usual slips by blank gradient."""
+        return {key: slips(self.right.program, key) for key in self.asked}
+
+    def _to_mend(self) -> tuple[Cells, Cells]:
+        """The cells of the wrong line that it makes wrong, on some numbers at least; and its others."""
+        (key,) = self.asked
+        apart = np.zeros(self.lesson.program.shapes[key], dtype=bool)
+        for number in range(LOOKED_AT):
+            numbers, right = self.variants.draw_with_gradients(self.course.seed, "to mend", str(number))
+            apart |= ~np.isclose(self.lesson.program.run(numbers)[key], right[key], rtol=1e-9, atol=0.0)
+        cells = _cells(self.handout_plan, "formula", self.lesson).items()
+        own = {place: (name, index) for place, (name, index) in cells if name == key}
+        wrong = {place: (name, index) for place, (name, index) in own.items() if apart[index]}
+        return wrong, {place: at for place, at in own.items() if place not in wrong}
 
     # -- numbers ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +178,7 @@ class Workshop:
 
     @cached_property
     def keys(self) -> Stencil:
-        return _stencil(self._key_plan, carried(self.lesson), self._key_inputs)
+        return _stencil(self._key_plan, carried(self.right), self._key_inputs)
 
     @cached_property
     def _key_inputs(self) -> Cells:
@@ -147,7 +187,11 @@ class Workshop:
     @cached_property
     def _key_plan(self) -> Plan:
         words = f"The answers of {NAME} ({MARK}): the lesson on the numbers of this handout, with nothing left blank."
-        lesson = replace(self.lesson, title=f"Answers: {self.lesson.title}", text=words, next="")
+        if self.lesson.bug:
+            (key,) = self.asked
+            line = next(line for line in reversed(self.right.program.backward) if line.target == key)
+            words = f"The answers of {NAME} ({MARK}), mended. Wrong was {self.lesson.bug.line}; right is {line.text}."
+        lesson = replace(self.right, title=f"Answers: {self.lesson.title}", text=words, next="")
         plan = make_plan(lesson, FORMS)
         for sheet in plan.sheets:
             sheet.heading = (f"Answers: {HEADING}", MARK)
@@ -156,7 +200,7 @@ class Workshop:
     def make(self, mark: str, name: str, flat: Sequence[float]) -> tuple[bytes, bytes]:
         """The handout and the key of the student with the id ``mark``, on these numbers."""
         numbers = self.tensors(flat)
-        right = self.lesson.program.run(numbers)
+        right = self.right.program.run(numbers)
         words = _words(mark, name)
         try:
             return self._handout(numbers, right, words), self._key(numbers, right, words)
@@ -167,6 +211,8 @@ class Workshop:
         given = changes_to(self.inputs, numbers)
         values = self.handouts.values(given)
         if self.course.checked:
+            if self.lesson.bug and DISAGREE not in (values[check.NAME][cell] for cell in self._checks):
+                raise ProofError(f"{check.NAME} shows nothing wrong, but {self.lesson.bug.line} is")
             answers = changes_to(self.blanks, right)
             before = self.handouts.engine.change(answers)
             judged = self.handouts.engine.values({check.NAME: self._checks})
@@ -239,12 +285,9 @@ def _cells(plan: Plan, kind: str, lesson: Lesson) -> Cells:
             seen.add((block.name, block.panel))
             if block.kind != kind:
                 continue
-            shape = shapes[block.name]
-            stack = np.unravel_index(block.panel, shape[:-2]) if len(shape) > 2 else ()
-            inner = list(np.ndindex(shape[len(stack) :]))
             places = [(block.row + i, block.column + j) for i, j in np.ndindex(block.rows, block.columns)]
-            for place, index in zip(places, inner, strict=True):
-                found[sheet.name, address(*place)] = block.name, (*map(int, stack), *index)
+            for place, index in zip(places, block.indices(shapes[block.name]), strict=True):
+                found[sheet.name, address(*place)] = block.name, index
     return found
 
 

@@ -18,6 +18,10 @@ SHORT = {  # the hints in the report
     "sign": "the sign",
     "mask": "no mask",
     "slope": "no slope of the function",
+    "neighbour": "a neighbour's number",
+    "before": "what went into the function",
+    "upstream": "the next step's gradient",
+    "share": "a sum is missing",
     "dollar": "dragged wrongly?",
     "still": "does not move",
 }

@@ -43,7 +43,7 @@ def mark_class(
             given = record.given[one.mark]
             who = f"{given.student.name} ({one.mark})" if given.student.name else one.mark
             title = f"{who}: {record.course.lesson.title}"
-            yield record.course.text, given.numbers, data, title if feedback else "", sha256, one
+            yield record.course_of(given).text, given.numbers, data, title if feedback else "", sha256, one
 
     owners = _owners(record)
     unreadable: list[Submission] = []

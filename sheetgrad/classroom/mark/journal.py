@@ -41,7 +41,8 @@ class Journal:
             raise TargetError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     def _given(self, mark: str) -> str:
-        return digest(self.record.given[mark].numbers)
+        given = self.record.given[mark]
+        return digest(given.numbers) + given.slip
 
     def add(self, mark: str, sha256: str, marked: dict, feedback: bool) -> None:
         """``feedback`` says whether what there is to give back was written."""

@@ -9,7 +9,6 @@ import numpy as np
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token, TokenizerError
 
-from sheetgrad.autodiff.program import run_lines
 from sheetgrad.classroom.give.workshop import Cell, Workshop, by_sheet, changes_to
 from sheetgrad.classroom.mark.answers import (
     EMPTY,
@@ -23,7 +22,7 @@ from sheetgrad.classroom.mark.answers import (
     WRONG,
     Answer,
 )
-from sheetgrad.classroom.mark.slips import usual_slips
+from sheetgrad.classroom.mark.slips import wrong_gradients
 from sheetgrad.classroom.mark.trials import Arrays, close
 from sheetgrad.engines import Changes, ErrorValue, Value, Values, Wanted
 from sheetgrad.formulas.expressions import Index
@@ -50,8 +49,8 @@ class Judge:
     """Knows which numbers were tried: ``tried`` are all values by NumPy, the student's own numbers first."""
 
     def __init__(self, shop: Workshop, tried: Sequence[Arrays]):
-        self.shop, self.program, self.tried = shop, shop.lesson.program, tried
-        self.blank = shop.lesson.exercise.blank  # in the order of the backward pass
+        self.shop, self.program, self.tried = shop, shop.right.program, tried
+        self.blank = shop.asked  # in the order of the backward pass
 
     def answers(self, one: Submission) -> dict[str, Answer]:
         """The answers, tensor by tensor in the order of the backward pass.
@@ -117,7 +116,9 @@ class Judge:
             for (sheet, cell), (_, index) in places.items():
                 if isinstance(values[sheet][cell], float):
                     shown[index] = values[sheet][cell]
-            good &= close(shown, self._given(right, {name: others[name] for name in self.blank if name != key})[key])
+            good &= close(
+                shown, self.program.run_around(right, {name: others[name] for name in self.blank if name != key})[key]
+            )
         return good
 
     def _arrays(self, values: Values) -> dict[str, np.ndarray]:
@@ -129,26 +130,16 @@ class Judge:
                 arrays[key][index] = value
         return arrays
 
-    def _given(self, right: Arrays, own: Arrays) -> dict[str, np.ndarray]:
-        """Everything that NumPy computes when ``own`` stands in some of the blanks, as far as it is numbers."""
-        values = dict(right)
-        last = {line.target: number for number, line in enumerate(self.program.backward)}
-        for number, line in enumerate(self.program.backward):
-            values = run_lines([line], values, self.program.rules)
-            if line.target in own and last[line.target] == number:
-                values[line.target] = np.where(np.isnan(own[line.target]), values[line.target], own[line.target])
-        return values
-
     def _slips(self, key: str, shown: Sequence[Arrays]) -> list[Tried]:
         """Each slip on all numbers, given the student's other blanks and given the right ones."""
         own = [
-            self._given(right, {name: arrays[name] for name in self.blank if name != key})
+            self.program.run_around(right, {name: arrays[name] for name in self.blank if name != key})
             for right, arrays in zip(self.tried, shown, strict=True)
         ]
         found = []
         for bases in (own, self.tried):
             by_trial = [
-                {(slip.name, slip.which): slip.values for slip in usual_slips(self.program, key, base)}
+                {one.slip: one.values for one in wrong_gradients(self.shop.slips[key], self.program, base)}
                 for base in bases
             ]
             right = [base[key] for base in bases]

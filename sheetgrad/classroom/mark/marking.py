@@ -18,10 +18,11 @@ from time import monotonic
 
 import numpy as np
 
+from sheetgrad.classroom.give.bugs import MOST
 from sheetgrad.classroom.give.workshop import Cell, Workshop, by_sheet, changes_to, workshop
 from sheetgrad.classroom.mark.answers import Marked
 from sheetgrad.classroom.mark.judging import Judge, Run, Submission
-from sheetgrad.classroom.mark.trials import Arrays, choose_trials
+from sheetgrad.classroom.mark.trials import Arrays, choose_trials, close
 from sheetgrad.classroom.workers import time_limit
 from sheetgrad.engines import (
     AUTOMATIC,
@@ -64,7 +65,7 @@ def mark_one(course: str, numbers: Sequence[float] | None, data: bytes) -> dict:
         return examiner(course).mark(numbers, data).as_dict()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=MOST + 1)
 def examiner(course: str) -> Examiner:
     """The examiner of the course with this text, made once in every process."""
     return Examiner(workshop(course))
@@ -79,10 +80,11 @@ class Examiner:
     """Knows what the handout looked like, and which numbers to try."""
 
     def __init__(self, shop: Workshop):
-        self.shop, self.program = shop, shop.lesson.program
+        self.shop, self.program = shop, shop.right.program
         given = Contents(shop.handouts.first).all()
         self.texts = {name: _bare(sheet.formulas) for name, sheet in given.items()}
-        self.wanted = by_sheet(shop.blanks)
+        self.line = {**shop.blanks, **shop.beside}
+        self.wanted = by_sheet(self.line)
 
     @cached_property
     def trials(self) -> list[Arrays]:
@@ -125,7 +127,20 @@ class Examiner:
             }
             marked.engine, found, run = self._evaluated(book, scenarios, formulas, path, ends)
             marked.answers = Judge(self.shop, tried).answers(Submission(found, formulas, run))
+            marked.changed += self._spoiled(found, tried)
             return marked
+
+    def _spoiled(self, found: Sequence[Values], tried: Sequence[Arrays]) -> list[str]:
+        """The cells of a line to be mended that were right when it was handed out, and are no more."""
+        return [
+            f"{sheet}!{cell}"
+            for (sheet, cell), (key, index) in self.shop.beside.items()
+            for shown in [[values[sheet][cell] for values in found[: len(tried)]]]
+            if not all(
+                isinstance(value, float) and close(np.float64(value), right[key][index])
+                for value, right in zip(shown, tried, strict=True)
+            )
+        ]
 
     def _evaluated(
         self, book: Session, scenarios: Sequence[Changes], formulas: Mapping[Cell, str], path: Path, ends: float
@@ -209,7 +224,7 @@ class Examiner:
         for sheet, formulas in self.texts.items():
             now = texts.get(sheet, {})
             for cell, text in formulas.items():
-                if now.get(cell) == text:
+                if now.get(cell) == text or (sheet, cell) in self.line:
                     continue
                 # another application may write the same formula in another way
                 written = now.get(cell) or (book.formula(sheet, cell) or "" if sheet in book.sheets else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,10 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from sheetgrad.classroom.give.handout import Record
+from sheetgrad.classroom.give.handout import Given, Record
+from sheetgrad.classroom.give.workshop import workshop
 from sheetgrad.classroom.mark.answers import SHORT
 from sheetgrad.classroom.mark.assign import Row
-from sheetgrad.classroom.mark.marking import examiner
 from sheetgrad.files import whole
 from sheetgrad.formulas.words import element_name
 from sheetgrad.workbook.style import AGREE, BAR, WORDS, WRONG
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 BODY, HEAD = Font(name=WORDS, size=11), Font(name=WORDS, size=11, bold=True, color="FFFFFF")
 LEFT, MIDDLE = Alignment(horizontal="left"), Alignment(horizontal="center")
+LINE = "wrong line"
 COLUMNS = ("id", "name", "total", "of", "strict", "status", "flags", "file")  # of the report, besides the marks
 
 
@@ -33,12 +35,9 @@ def tables(record: Record, rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
     """The report as two tables with a row a student: ``Grades`` in numbers, ``Answers`` in words."""
     import pandas as pd
 
-    shop = examiner(record.course.text).shop
-    names: dict[str, list[str]] = {key: [] for key in record.course.lesson.exercise.blank}
-    for key, index in shop.blanks.values():
-        names[key].append(element_name(key, index))
+    names = _blanks(record)
     cells = [name for part in names.values() for name in part]
-    taken = {*COLUMNS, *names, *cells}
+    taken = {*COLUMNS, LINE, *names, *cells}
     more = dict.fromkeys(key for one in record.given.values() for key in one.student.more)
     extra = {key: f"{key} (roster)" if key in taken else key for key in more}
     grades, answers = [], []
@@ -51,11 +50,30 @@ def tables(record: Record, rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
         strict = sum(answer.strict for answer in found.values())
         total = {"total": sum(marks.values()), "of": len(cells), "strict": strict, "status": row.status}
         per_tensor = {key: sum(marks[name] for name in part) for key, part in names.items()}
+        if record.course.lesson.bug:
+            total |= {"total": sum(answer.mark for answer in found.values()), **_wrong_line(record, row.given)}
         flags = {"flags": "; ".join(row.flags), "file": row.file}
         grades.append({**who, **total, **per_tensor, **marks, **flags})
-        said = {name: _said(found[name].verdict, found[name].hint) if found else "" for name in cells}
+        said = {name: _said(found[name].verdict, found[name].hint) if found else "" for name in cells or found}
         answers.append({**who, **said})
-    return {"Grades": pd.DataFrame(grades), "Answers": pd.DataFrame(answers)}
+    return {"Grades": pd.DataFrame(grades), "Answers": pd.DataFrame(answers).fillna("")}
+
+
+def _blanks(record: Record) -> dict[str, list[str]]:
+    """The numbers that are blank in every handout, by gradient; none where everybody has another line to mend."""
+    names: dict[str, list[str]] = defaultdict(list)
+    if not record.course.lesson.bug:
+        for key, index in workshop(record.course.text).blanks.values():
+            names[key].append(element_name(key, index))
+    return names
+
+
+def _wrong_line(record: Record, one: Given | None) -> dict[str, object]:
+    """What a student had to find, and how many numbers of it are to be mended."""
+    if one is None:
+        return {"of": 0, LINE: ""}
+    shop = workshop(record.course_of(one).text)
+    return {"of": len(shop.blanks), LINE: shop.lesson.bug.line}
 
 
 def _said(verdict: str, hint: str) -> str:

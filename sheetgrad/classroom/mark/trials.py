@@ -8,7 +8,7 @@ import numpy as np
 
 from sheetgrad.classroom.give.workshop import Workshop
 from sheetgrad.classroom.mark.answers import TYPED
-from sheetgrad.classroom.mark.slips import usual_slips
+from sheetgrad.classroom.mark.slips import wrong_gradients
 
 TRIALS, DRAWS = 3, 40  # changed numbers that every submission is tried on, and from how many more are chosen
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # how close a cell must come: a student's formula may round in another order
@@ -35,10 +35,10 @@ def choose_trials(shop: Workshop) -> list[Arrays]:
 def _told(shop: Workshop, right: Arrays, first: Arrays) -> dict[tuple, np.ndarray]:
     """For every slip, and for typing in the number of the ``first`` trial: the cells that give it away here."""
     told = {}
-    for key in shop.lesson.exercise.blank:
-        for slip in usual_slips(shop.lesson.program, key, right):
-            told[key, slip.name, slip.which] = ~close(slip.values, right[key])
-        told[key, TYPED, 0] = ~close(first[key], right[key])
+    for key in shop.asked:
+        for wrong in wrong_gradients(shop.slips[key], shop.right.program, right):
+            told[key, *wrong.slip] = ~close(wrong.values, right[key])
+        told[key, TYPED, ""] = ~close(first[key], right[key])
     return told
 
 
