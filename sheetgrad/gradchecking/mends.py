@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice, zip_longest
 
 from sheetgrad.gradchecking.ranges import Place, Range, operands, tokens
 from sheetgrad.gradchecking.reading import Reading
@@ -30,11 +30,24 @@ class Mend:
     now: Range | None
     right: Range | None
 
+    @property
+    def strange(self) -> tuple[bool, bool]:
+        """Of two that are both right, the one to believe is the smaller: a factor of the whole formula, not inside it."""
+        return self.kind in FACTORS and self.now is not None, self.kind == TIMES
 
-def mends(place: Place, reading: Reading, path: set[Place], around: set[Place], most: int) -> list[Mend]:
+
+@dataclass(frozen=True)
+class Around:
+    """Cells that a mend may name; those ``close`` are read by the formula, or by what it reads."""
+
+    cells: set[Place]
+    close: frozenset[Place]
+
+
+def mends(place: Place, reading: Reading, forward: set[Place], known: set[Place], most: int) -> list[Mend]:
     """The mends of the formula at ``place``, at most so many, likelier ones first.
 
-    ``path`` are the cells between the inputs and the loss: an activation is one of them. ``around`` are all cells that
+    ``forward`` are the cells between the inputs and the loss: an activation is one of them. ``known`` are all cells that
     a formula may rightly name.
     """
     formula = reading.formulas[place]
@@ -44,6 +57,8 @@ def mends(place: Place, reading: Reading, path: set[Place], around: set[Place], 
         by_range.setdefault(area, []).append(k)
     writer = _Writer(formula, place[0])
     whole = reading.arrays.get(place, Range(place[0], *place[1:], *place[1:]))
+    close = reading.reads(place).union(*map(reading.reads, reading.reads(place)))
+    path, around = Around(forward, close), Around(known, close)
     others = {area: _others(area, reading, around) for area in by_range}
     kinds = (
         _whole(writer, whole, (MASK, SIGMOID, TANH), path),
@@ -54,8 +69,12 @@ def mends(place: Place, reading: Reading, path: set[Place], around: set[Place], 
         _multiplied(writer, by_range, (MASK, SIGMOID, TANH), path),
         _multiplied(writer, by_range, (TIMES,), around),
     )
-    found = {mend.formula: mend for mend in reversed(list(islice(chain(*kinds), most)))}
-    return list(reversed(found.values()))
+    found: dict[str, Mend] = {}
+    for mend in (mend for each in zip_longest(*kinds) for mend in each if mend):  # the likeliest of each kind first
+        found.setdefault(mend.formula, mend)
+        if len(found) == most:
+            break
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -85,22 +104,25 @@ def _renamed_in_part(writer: _Writer, by_range: Places, others: Others) -> Itera
                 yield Mend(writer.with_tokens(part, right.written(writer.home)), RENAMED, now, right)
 
 
-def _others(now: Range, reading: Reading, around: set[Place]) -> list[Range]:
+def _others(now: Range, reading: Reading, around: Around) -> list[Range]:
     """Ranges of the same shape: first those that read these cells or are read by them, then the nearest."""
     corner = now.places[0]
     related = [*reading.readers(corner), *reading.reads(corner)]
-    close = [area for area in map(lambda place: _at(now, place), related) if around.issuperset(area.places)]
+    close = [area for area in map(lambda place: _at(now, place), related) if around.cells.issuperset(area.places)]
     return [area for area in dict.fromkeys([*close, *_alike(now, around, NEAREST)]) if area != now]
 
 
-def _alike(shape: Range, among: set[Place], most: int) -> list[Range]:
-    """The ranges of that shape within these cells, nearest first."""
-    first = shape.places[0]
-    far = sorted(
-        among, key=lambda place: (place[0] != first[0], abs(place[1] - first[1]) + abs(place[2] - first[2]), place)
-    )
-    areas = (_at(shape, place) for place in far)
-    return list(islice((area for area in areas if among.issuperset(area.places)), most))
+def _alike(shape: Range, among: Around, most: int) -> list[Range]:
+    """The ranges of that shape within these cells, likelier ones first: near to what the formula reads, then in one row
+    or column, then by distance."""
+    sheet, row, column = shape.places[0]
+
+    def unlikely(place: Place) -> tuple:
+        down, right = abs(place[1] - row), abs(place[2] - column)
+        return place[0] != sheet, place not in among.close, min(down, right) > 0, down + right, place
+
+    areas = (_at(shape, place) for place in sorted(among.cells, key=unlikely))
+    return list(islice((area for area in areas if among.cells.issuperset(area.places)), most))
 
 
 def _at(shape: Range, place: Place) -> Range:
@@ -109,7 +131,7 @@ def _at(shape: Range, place: Place) -> Range:
     return shape.moved(row - shape.top, column - shape.left, sheet)
 
 
-def _whole(writer: _Writer, whole: Range, kinds: Sequence[str], among: set[Place]) -> Iterator[Mend]:
+def _whole(writer: _Writer, whole: Range, kinds: Sequence[str], among: Around) -> Iterator[Mend]:
     """A factor that the formula as a whole lacks."""
     body = writer.formula.lstrip("=")
     for right in _alike(whole, among, NEAREST):
@@ -117,7 +139,7 @@ def _whole(writer: _Writer, whole: Range, kinds: Sequence[str], among: set[Place
             yield Mend(f"=({body})*{FACTORS[kind].format(right.written(writer.home))}", kind, None, right)
 
 
-def _multiplied(writer: _Writer, by_range: Places, kinds: Sequence[str], among: set[Place]) -> Iterator[Mend]:
+def _multiplied(writer: _Writer, by_range: Places, kinds: Sequence[str], among: Around) -> Iterator[Mend]:
     """A factor that is lacking at one place."""
     for now, where in by_range.items():
         for right in _alike(now, among, NEAREST):

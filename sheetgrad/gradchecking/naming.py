@@ -61,9 +61,11 @@ class Gradient:
 
 @dataclass(frozen=True)
 class _Site:
-    """A formula that may have the slip, and what it may have to show: a row a set, a column a possibility."""
+    """A formula that may have the slip, what it shows (a number a set), and what it may have to show: a row a set, a
+    column a possibility."""
 
     place: Place
+    now: np.ndarray
     targets: np.ndarray
 
 
@@ -175,7 +177,7 @@ class _Naming:
     # -- where the slip may stand -------------------------------------------------------------------------------------
 
     def _surfaces(self, left: Sequence[int]) -> list[_Site]:
-        return [_Site(self.wrong[k].place, self.slopes[:, [k]]) for k in left]
+        return [_Site(self.wrong[k].place, self.shown[:, k], self.slopes[:, [k]]) for k in left]
 
     def _suspects(self, left: Sequence[int]) -> list[_Site]:
         """Formulas that only wrong gradients are computed from, with what they would have to show: whatever would make
@@ -187,19 +189,19 @@ class _Naming:
         places = sorted(place for place in reading.before(wrong) - cleared if self._alone(place))[:MOST_SUSPECTS]
         if not places:
             return []
-        needed, slopes = self._needed(places, left), self._forward_slopes()
-        return [_Site(place, np.column_stack([needed[:, j], slopes])) for j, place in enumerate(places)]
+        now = self.trials.shown(self.sets, [_cell(place) for place in places])
+        needed, slopes = self._needed(places, now, left), self._forward_slopes()
+        return [_Site(place, now[:, j], np.column_stack([needed[:, j], slopes])) for j, place in enumerate(places)]
 
     def _alone(self, place: Place) -> bool:
         return place in self.reading.formulas and place not in self.reading.arrays
 
-    def _needed(self, places: Sequence[Place], left: Sequence[int]) -> np.ndarray:
+    def _needed(self, places: Sequence[Place], now: np.ndarray, left: Sequence[int]) -> np.ndarray:
         """What each cell would have to show for the gradients to be right (NaN: there is no such number).
 
         Backward formulas are linear in the gradients that flow in, so that one other number in the cell tells it.
         """
         cells = [_cell(place) for place in places]
-        now = self.trials.shown(self.sets, cells)
         other = 2 * now + 1
         moved = self.trials.with_cells(self.sets, cells, other, [self.wrong[k].cell for k in left])
         rate = (moved - self.shown[:, None, left]) / (other - now)[:, :, None]  # set, cell, gradient
@@ -236,7 +238,8 @@ class _Naming:
         options = [(site, mend) for site in sites for mend in mends(site.place, reading, path, around, most)]
         for k in self._telling():
             options = self._matching(options, slice(k, k + 1))
-        return [(site.place, mend) for site, mend in self._matching(options, slice(None))]
+        found = sorted(self._matching(options, slice(None)), key=lambda option: option[1].strange)
+        return [(site.place, mend) for site, mend in found]
 
     def _telling(self) -> list[int]:
         """The few sets at which most gradients are seen to be wrong: what does not mend these is soon left out."""
@@ -245,9 +248,13 @@ class _Naming:
         return np.argsort(-off.sum(axis=1), kind="stable")[:FIRST_SETS].tolist()
 
     def _matching(self, options: Sequence[tuple[_Site, Mend]], which: slice) -> list[tuple[_Site, Mend]]:
+        """The mends that show what they have to at these sets. One that changes nothing mends nothing."""
         values = self._values([(site.place, mend) for site, mend in options], which)
         return [
-            option for option, found in zip(options, values.T, strict=True) if _close(found, option[0].targets[which])
+            (site, mend)
+            for (site, mend), found in zip(options, values.T, strict=True)
+            if _close(found, site.targets[which])
+            and (len(found) == 1 or not np.allclose(found, site.now[which], rtol=CLOSE, atol=0))
         ]
 
     def _values(self, options: Sequence[tuple[Place, Mend]], which: slice) -> np.ndarray:
