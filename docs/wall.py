@@ -18,6 +18,8 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from commands import sheetgrad  # noqa: E402 (the folder of the tests must be known first)
 from mistakes import MISTAKES, Mistake  # noqa: E402
 
+from sheetgrad import Lesson  # noqa: E402
+
 PAGE = HERE / "mistakes.md"
 MOST_SLIPS = 2  # formulas that are shown of a slip
 HEAD = """# The wall of mistakes
@@ -43,6 +45,9 @@ def section(mistake: Mistake, said: str) -> str:
     output = [line.rstrip() for line in said.rstrip().splitlines()]
     lines += ["", "```", f"$ sheetgrad gradcheck {mistake.name}.xlsx --find", *output, "```", ""]
     lines += [f"**Why nobody noticed.** {mistake.why}", ""]
+    if mistake.lesson:
+        lesson = Lesson.load(mistake.lesson)
+        lines += [f"To be found and mended in the lesson [{lesson.title}](lessons/{lesson.name}.md).", ""]
     return "\n".join(lines)
 
 

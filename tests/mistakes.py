@@ -23,8 +23,9 @@ SCHOOL = dict(
 @dataclass(frozen=True)
 class Mistake:
     """A slip: ``sheets`` are the right workbook (by sheet, by first cell, rows of contents; None leaves a cell empty),
-    ``slips`` the wrong formulas by cell, as ``Sheet!B9``; ``named`` words of gradcheck that name it, ``pairs`` how many blocks of numbers have gradients. What ``passes`` is
-    right cell by cell, and gradcheck says what else there is to say."""
+    ``slips`` the wrong formulas by cell, as ``Sheet!B9``; ``named`` words of gradcheck that name it, ``pairs`` how many
+    blocks of numbers have gradients. What ``passes`` is right cell by cell, and gradcheck says what else there is to say.
+    ``lesson`` has the same slip, to be found and mended."""
 
     name: str
     title: str
@@ -36,6 +37,7 @@ class Mistake:
     pairs: int = 1
     merged: tuple[str, ...] = ()
     passes: bool = False
+    lesson: str = ""
 
     def contents(self) -> dict[str, object]:
         """What belongs in every cell, by ``Sheet!B9``."""
@@ -181,6 +183,7 @@ MISTAKES = (
         _wrong_steps("P{0}*(1-P{0})", "O{0}*(1-O{0})", "∂E/∂w3", "∂E/∂w4"),
         "neighbour",
         8,
+        lesson="bug-neighbour",
     ),
     Mistake(
         "activation-input",
@@ -193,6 +196,7 @@ MISTAKES = (
         {"Backward!B11": "=B2*Forward!B14", "Backward!B13": "=B3*Forward!B14"},
         "activation",
         8,
+        lesson="bug-before",
     ),
     Mistake(
         "mask-missing",
@@ -202,12 +206,12 @@ MISTAKES = (
         "all the same: its weights move, though moving them changes nothing yet. The loss falls all the while.",
         {
             "Net": {
-                "A1": [["X"], [1, -2, 0.5], [2, 0.5, -0.75]],
-                "E1": [["T"], [1, 0.5, -0.5]],
+                "A1": [["X"], [1, -2, 0.5], [2, 0.5, -0.7]],
+                "E1": [["T"], [1.1, 0.4, -0.6]],
                 "A5": [["W1"], [0.5, 0.25], [-1, 1.25]],
                 "E5": [["Z1"], *([f"=$A{i}*{c}$2+$B{i}*{c}$3" for c in "ABC"] for i in (6, 7))],
                 "I5": [["H1"], *([f"=MAX({c}{i},0)" for c in "EFG"] for i in (6, 7))],
-                "A9": [["W2"], [-1.5, 0.75]],
+                "A9": [["W2"], [-1.4, 0.7]],
                 "E9": [["Z2"], [f"=$A10*{c}$6+$B10*{c}$7" for c in "IJK"]],
                 "I9": [["H2"], [f"=MAX({c}10,0)" for c in "EFG"]],
                 "A13": [["W3"], [-1]],
@@ -230,6 +234,7 @@ MISTAKES = (
         {f"Net!{c}10": f"=$A$14*{c}$14" for c in "MNO"},
         "mask",
         3,
+        lesson="bug-mask",
     ),
     Mistake(
         "slope-forgotten",
@@ -242,9 +247,9 @@ MISTAKES = (
                 "A1": [
                     ["weight", "value", "gradient"],
                     ["w", 0.8, "=(B8-B9)*B4*(1-B7^2)*B5"],
-                    ["b", 0.1, "=(B8-B9)*B4*(1-B7^2)"],
+                    ["b", 0.15, "=(B8-B9)*B4*(1-B7^2)"],
                     ["v", 1.5, "=(B8-B9)*B7"],
-                    ["x", 0.75],
+                    ["x", 0.7],
                     ["z", "=B2*B5+B3"],
                     ["h", "=TANH(B6)"],
                     ["y", "=B4*B7"],
@@ -288,8 +293,8 @@ MISTAKES = (
         "direction. It looks like a large learning rate, and with more examples it gets worse.",
         {
             "Batch": {
-                "A1": [["x", "x1", "x2"], ["a", 1, 2], ["b", 3, -1], ["c", 0.5, 1]],
-                "E1": [["Weights W", "y1", "y2"], ["x1", 0.5, -1], ["x2", 1, 0.25]],
+                "A1": [["x", "x1", "x2"], ["a", 1, 2.2], ["b", 3, -1], ["c", 0.5, 1]],
+                "E1": [["Weights W", "y1", "y2"], ["x1", 0.5, -1.1], ["x2", 0.93, 0.3]],
                 "I1": [["target"], [1, 0], [0, 1], [1, 1]],
                 "E6": [
                     ["y", "y1", "y2"],
@@ -397,6 +402,7 @@ MISTAKES = (
         {"Gradients!B6": "=B1*Forward!B9+C1*Forward!B10", "Gradients!C6": "=B1*Forward!C9+C1*Forward!C10"},
         "",
         2,
+        lesson="bug-transpose",
     ),
     Mistake(
         "turned",
@@ -442,6 +448,7 @@ MISTAKES = (
         {"Layer!J8": "=D8", "Layer!K8": "=E8"},
         "",
         2,
+        lesson="bug-sum",
     ),
     Mistake(
         "softmax-sum",
@@ -506,9 +513,9 @@ MISTAKES = (
         {
             "Fit": {
                 "A1": [
-                    ["x1", 1, 2, -1, 0.5],
-                    ["x2", 0.5, -1, 1.5, 0.75],
-                    ["t", 1, 0.5, 2, 1.5],
+                    ["x1", 1, 2.1, -1.3, 0.5],
+                    ["x2", 0.5, -1, 1.5, 0.8],
+                    ["t", 1.13, 0.5, 2, 1.4],
                     ["y", *(f"=$B$8*{c}1+$B$9*{c}2" for c in "BCDE")],
                     ["error", *(f"={c}4-{c}3" for c in "BCDE")],
                     ["error²", *(f"={c}5^2" for c in "BCDE")],

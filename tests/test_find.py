@@ -359,16 +359,17 @@ def test_a_text_that_tells_how_a_gradient_is_found_is_not_one_that_is_left_out(t
 
 
 @pytest.mark.parametrize(
-    "numbers",
+    ("numbers", "loss"),
     [
-        {"A5": [[1], [2]]},  # no heading in line with that of the gradients
-        {"A4": [["a", "b", "c"]], "A5": [[1, 2, 3], [4, 5, 6]], "D5": [["", "=2*C5"], ["", "=2*C6"]]},  # a wider block
+        ({"C5": [[1], [2]]}, "=SUMSQ(C5:C6)"),  # no heading in line with that of the gradients
+        ({"A4": [["a", "b", "c"], [1, 2, 3], [4, 5, 6]]}, "=SUMSQ(B5:C6)"),  # gradients of some columns of a block
     ],
 )
-def test_numbers_that_merely_stand_near_are_not_taken(tmp_path, numbers):
-    gradient = {"D4": [["gradient", "gradient"], ["=2*A5", "=2*B5"], ["=2*A6", "=2*B6"]]}
-    path = made(tmp_path, gradient | numbers | {"G1": [["loss", "=SUMSQ(A5:B6)"]]}, ("S!D4:E4",))
-    with pytest.raises(GradcheckError, match="no gradient can be paired|no formulas are labelled"):
+def test_numbers_that_merely_stand_near_are_not_taken(tmp_path, numbers, loss):
+    columns = "C" if "C5:C6" in loss else "BC"
+    gradient = {"E4": [["gradient"], *([f"=2*{c}{k}" for c in columns] for k in (5, 6))]}
+    path = made(tmp_path, gradient | numbers | {"H1": [["loss", loss]]}, ("S!E4:F4",))
+    with pytest.raises(GradcheckError, match="no formulas are labelled"):
         find(path)
 
 
