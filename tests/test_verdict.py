@@ -250,3 +250,14 @@ def test_only_a_number_above_0_can_be_typed_for_h(workbook):
     (rule,) = [one for one in sheet.data_validations.dataValidation if at in one.sqref]
     assert (rule.type, rule.formula1) == ("custom", f"AND(ISNUMBER({at}),{at}>0,{at}<=1000000)")
     assert rule.error == "Expected a number above 0" and rule.showErrorMessage
+
+
+@pytest.mark.parametrize(("limit", "nudged"), [(None, 32), (7, 7), (300, 300)])
+def test_a_template_says_how_many_numbers_of_a_long_column_are_nudged(limit, nudged):
+    said = f"nudge = {{limit = {limit}}}" if limit else ""
+    lesson = lesson_of(
+        f'title = "t"\nquestion = "q"\nforward = "loss = (x * x).sum()"\n{said}\n'
+        'tensors.x = {role = "parameter", shape = [300]}'
+    )
+    assert make_plan(lesson).sheet(nudge.NAME).tally["total"].value == nudged
+    assert Lesson.from_table(lesson.to_table(), "column", "column").nudge == lesson.nudge

@@ -13,6 +13,7 @@ from sheetgrad.cli.console import MOST_SHOWN, engine_names, out, refusals
 
 if TYPE_CHECKING:
     from sheetgrad.gradchecking.check import CheckedCell, Gradcheck
+    from sheetgrad.gradchecking.find import Found
 
 STEP = 1e-4
 MOST_PLACES = 3  # of slips that show elsewhere only
@@ -23,9 +24,18 @@ def gradcheck_workbook(
     book: Annotated[
         Path, typer.Argument(help="Any workbook: .xlsx, .xlsm (macros are not run), .ods with LibreOffice.")
     ],
-    loss: Annotated[str, typer.Option("--loss", help="The cell of the loss, or a formula over the workbook's cells.")],
-    given: Annotated[list[str], typer.Option("--input", help="A range of numbers to nudge. May be repeated.")],
-    gradient: Annotated[list[str], typer.Option("--gradient", help="The range of their gradients, in the same order.")],
+    loss: Annotated[
+        str | None, typer.Option("--loss", help="The cell of the loss, or a formula over the workbook's cells.")
+    ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--input", help="A range of numbers to nudge. May be repeated.")
+    ] = None,
+    gradient: Annotated[
+        list[str] | None, typer.Option("--gradient", help="The range of their gradients, in the same order.")
+    ] = None,
+    find: Annotated[
+        bool, typer.Option("--find", help="Look for what is not named, by labels and by what depends on what.")
+    ] = False,
     engine: Annotated[
         str | None, typer.Option("--engine", help=f"One of {engine_names()}; else the first that can.")
     ] = None,
@@ -44,25 +54,65 @@ def gradcheck_workbook(
     [bold]sheetgrad gradcheck net.xlsx --loss Sheet1!B9 --input Sheet1!B2:C4 --gradient Sheet1!E2:F4[/]
 
     [bold]… --loss "-SUMPRODUCT(Sheet1!Y1:Y3, LN(Sheet1!P1:P3))"[/]     for a sheet that shows no loss
+
+    [bold]sheetgrad gradcheck net.xlsx --find[/]     for a sheet with labels such as loss, w and dw
     """
     with refusals():
         from sheetgrad.gradchecking.check import check
         from sheetgrad.gradchecking.marked import write_report
-        from sheetgrad.gradchecking.ranges import GradcheckError
 
-        if len(given) != len(gradient):
-            raise GradcheckError(
-                f"found {len(given)} --input and {len(gradient)} --gradient, expected one for each other"
-            )
-        found = check(book, loss, list(zip(given, gradient, strict=True)), engine, step)
+        pairs = _pairs(given or [], gradient or [])
+        searched = _search(book, loss, pairs, find)
+        if searched:
+            loss, pairs = searched.loss, searched.ranges
+            if not as_json:
+                _show_search(searched, book)
+        found = check(book, loss, pairs, engine, step)
         if report:
             write_report(found, book, report)
     if as_json:
-        print(json.dumps(found.as_dict(), ensure_ascii=False))
+        searched_for = {"found": searched.as_dict()} if searched else {}
+        print(json.dumps(found.as_dict() | searched_for, ensure_ascii=False))
     else:
         _show(found)
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _pairs(given: list[str], gradient: list[str]) -> list[tuple[str, str]]:
+    from sheetgrad.gradchecking.ranges import GradcheckError
+
+    if len(given) != len(gradient):
+        raise GradcheckError(f"found {len(given)} --input and {len(gradient)} --gradient, expected one for each other")
+    return list(zip(given, gradient, strict=True))
+
+
+def _search(book: Path, loss: str | None, pairs: list[tuple[str, str]], find: bool) -> Found | None:
+    """What is to be looked for, found; None where the call names everything."""
+    from sheetgrad.gradchecking import find as finding
+    from sheetgrad.gradchecking.ranges import GradcheckError
+
+    if not find and (loss is None or not pairs):
+        missing = "--loss" if loss is None else "--input with its --gradient"
+        raise GradcheckError(f"expected {missing}, or --find to look for it")
+    return finding.find(book, loss, pairs) if find else None
+
+
+def _show_search(found: Found, book: Path) -> None:
+    """What is checked: the loss, the numbers and their gradients, what is left out and why, and the call that names it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("found", "label", "cells", "gradient's label", "cells", box=None)
+    table.add_row("loss", escape(found.loss_label), escape(found.loss), "", "")
+    for pair in found.pairs:
+        table.add_row("numbers", *map(escape, pair.row))
+    out.print(table)
+    for line in found.left_out[:MOST_SHOWN]:
+        out.print(f"  left out: {line}", markup=False, soft_wrap=True)
+    if len(found.left_out) > MOST_SHOWN:
+        out.print(f"  … and {len(found.left_out) - MOST_SHOWN} more that are left out")
+    out.print(f"  the same, named: {found.command(book)}", markup=False, soft_wrap=True)
 
 
 def _show(found: Gradcheck) -> None:

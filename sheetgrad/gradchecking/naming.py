@@ -230,8 +230,10 @@ class _Naming:
         )
         forward = reading.before([loss])
         path = reading.after(inputs) & forward
-        behind = reading.before(one.place for one in [*self.wrong, *self.right])
-        around = (forward | behind) - {one.place for one in self.wrong}
+        wrong = [one.place for one in self.wrong]
+        behind = reading.before([*wrong, *(one.place for one in self.right)])
+        unused = reading.after(inputs) - reading.after(wrong)  # such as a gradient that nobody goes on with
+        around = (forward | behind | unused) - set(wrong)
         most = MOST_FORMULAS // max(1, len(sites))
         options = [(site, mend) for site in sites for mend in mends(site.place, reading, path, around, most)]
         for k in self._telling():

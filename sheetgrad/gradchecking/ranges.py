@@ -13,7 +13,9 @@ from openpyxl.utils.cell import get_column_letter, quote_sheetname, range_bounda
 
 from sheetgrad.errors import SheetgradError
 
-REFERENCE = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Z]{1,3})\$?(\d+)(?::\$?([A-Z]{1,3})\$?(\d+))?$", re.I)
+REFERENCE = re.compile(
+    r"^(?:'((?:[^']|'')+)'|([^'!=*/+()<>&^,;:]+))!\$?([A-Z]{1,3})\$?(\d+)(?::\$?([A-Z]{1,3})\$?(\d+))?$", re.I
+)
 
 
 Place = tuple[str, int, int]  # sheet, row, column: a cell to reckon with

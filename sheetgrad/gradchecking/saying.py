@@ -67,9 +67,9 @@ def called(area: Range, reading: Reading) -> str:
 
 
 def _why(now: Place, right: Place, reading: Reading) -> str:
-    if now in reading.reads(right):
+    if reading.reads(right) == {now}:
         return ": the activation is forgotten"
-    if right in reading.reads(now):
-        return ": that is before the activation"
+    if reading.reads(now) == {right}:
+        return ": that is one step too far"
     same = now in reading.formulas and reading.pattern(now) == reading.pattern(right)
     return ", its neighbour" if same else ""

@@ -93,7 +93,7 @@ class Lesson:
                 tensor.name: {"role": tensor.role, "values": tensor.values.tolist(), "note": tensor.note}
                 for tensor in self.tensors.values()
             },
-            "nudge": {"step": self.nudge.step, "scheme": self.nudge.scheme, "limit": self.nudge.limit},
+            "nudge": {key: value for key, value in asdict(self.nudge).items() if value},
         }
         table |= write_sections(self.sections)
         if self.next:

@@ -23,11 +23,12 @@ SCHEMES = ("central", "forward")
 
 @dataclass(frozen=True)
 class Nudge(Section):
-    """How numbers are nudged: by ``step``, on both sides (``central``) or one; at most ``limit`` of them."""
+    """How numbers are nudged: by ``step``, on both sides (``central``) or one; at most ``limit`` of them. 0: at most 200, and
+    as many as leave the sheet light."""
 
     step: float = setting(1e-4)
     scheme: str = setting("central", WordSetting(lambda lesson: SCHEMES))
-    limit: int = 200
+    limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read_nudge(table: Mapping) -> Nudge:
     return Nudge(
         step=number_of(table, "step", Nudge.step, 1e-15, 1, "[nudge] "),
         scheme=scheme,
-        limit=int(number_of(table, "limit", Nudge.limit, 1, 5000, "[nudge] ")),
+        limit=int(number_of(table, "limit", Nudge.limit, 1, 5000, "[nudge] ")) if "limit" in table else Nudge.limit,
     )
 
 

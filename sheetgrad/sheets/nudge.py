@@ -33,6 +33,8 @@ H, SCHEME = "nudge.step", "nudge.scheme"
 TOP = 8
 PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
+HEAVY = 1_000_000  # of one whose template says how many numbers to nudge
+MOST = 200  # numbers, where the template says nothing
 TABLE, TALLY = table("nudge"), table("tally")
 FIELDS = tuple(TABLE.fields)
 VISIBLE = TABLE.shown
@@ -73,7 +75,7 @@ def sample(lesson: Lesson, laid: Mapping[str, Laid], room: int) -> dict[str, lis
     def cells(limit: int) -> int:
         return sum(count * cost[name] + once[name] for name, count in counts(limit).items())
 
-    limits = range(1, lesson.nudge.limit + 1)
+    limits = range(1, (lesson.nudge.limit or MOST) + 1)
     fits = counts(max(1, bisect_right(limits, room, key=cells)))
     return {name: _spread(shapes[name], fits[name]) for name in shapes if name in chosen}
 
@@ -98,7 +100,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     for name in program.requested:
         lines = program.forward_after([name])
         laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
-    numbers = sample(lesson, laid, LIGHT)
+    numbers = sample(lesson, laid, HEAVY if lesson.nudge.limit else LIGHT)
     sheet.label(1, 2, "Nudge every number, watch the loss", "title")
     line, folded = ("row", "columns") if across else ("column", "rows")
     sheet.label(

@@ -28,6 +28,7 @@ REFERENCE = re.compile(rb'\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 SHARED = re.compile(rb'\bsi="([0-9]+)"')
 TEXT = re.compile(rb"<t\b[^>]*>([^<]*)</t>")
 PHONETIC = re.compile(rb"<rPh\b.*?</rPh>", re.S)
+MERGED = re.compile(rb'<(?:\w+:)?mergeCell\b[^<>]*?\bref=["\']([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})["\']')
 MOST_FILLED = 10_000  # cells of an array formula that are looked at
 SHARED_TEXTS = "xl/sharedStrings.xml"
 
@@ -84,6 +85,11 @@ class Contents:
         expat.ParserCreate().Parse(part, True)  # well-formed as a whole, or not read at all
         found = None if is_odd(part) else self._read(part, count_cells(part))
         return found or self._read(written_anew(part))
+
+    def merged(self, name: str) -> list[str]:
+        """The areas of a sheet's merged cells, such as ``B1:C1``."""
+        with self._archive() as archive:
+            return [found.decode() for found in MERGED.findall(archive.read(self._parts[name]))]
 
     def _read(self, part: bytes, cells: int | None = None) -> SheetContents | None:
         """What stands in a part; None where not so many cells were found in it."""
