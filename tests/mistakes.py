@@ -293,8 +293,8 @@ MISTAKES = (
         "direction. It looks like a large learning rate, and with more examples it gets worse.",
         {
             "Batch": {
-                "A1": [["x", "x1", "x2"], ["a", 1, 2.2], ["b", 3, -1], ["c", 0.5, 1]],
-                "E1": [["Weights W", "y1", "y2"], ["x1", 0.5, -1.1], ["x2", 0.93, 0.3]],
+                "A1": [["x", "x1", "x2"], ["a", 1.07, 2.2], ["b", 3, -1], ["c", 0.5, 1]],
+                "E1": [["Weights W", "y1", "y2"], ["x1", 0.5, -1.1], ["x2", 0.917, 0.3]],
                 "I1": [["target"], [1, 0], [0, 1], [1, 1]],
                 "E6": [
                     ["y", "y1", "y2"],

@@ -11,8 +11,6 @@ from sheetgrad.gradchecking.question import Question
 from sheetgrad.gradchecking.ranges import Place, Range, operands, tokens
 from sheetgrad.xlsx.contents import SheetContents
 
-LABEL_REACH = 3  # cells to the left of a cell, or above it, that its label may stand away
-
 
 class Reading:
     """The formulas by place, with those that an array formula fills, and the places where numbers or formulas stand."""
@@ -90,13 +88,9 @@ class Reading:
         )
 
     def label(self, place: Place) -> str:
-        """The nearest text to the left of a cell, or above it."""
+        """The text beside a cell, to its left or above it."""
         sheet, row, column = place
-        for by in range(1, LABEL_REACH + 1):
-            for at in ((sheet, row, column - by), (sheet, row - by, column)):
-                if text := self.texts.get(at, "").strip():
-                    return text
-        return ""
+        return self.texts.get((sheet, row, column - 1), self.texts.get((sheet, row - 1, column), "")).strip()
 
 
 def _reached(places: Iterable[Place], following) -> set[Place]:

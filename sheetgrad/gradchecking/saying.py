@@ -63,7 +63,7 @@ def listed(cells: Sequence[str]) -> str:
 def called(area: Range, reading: Reading) -> str:
     """A range with the label that stands beside it, where it has one."""
     label = reading.label(area.places[0])
-    return f"{area} ({label})" if 0 < len(label) <= LONGEST_LABEL else str(area)
+    return f"{area} ({label})" if len(label) <= LONGEST_LABEL and any(map(str.isalpha, label)) else str(area)
 
 
 def _why(now: Place, right: Place, reading: Reading) -> str:
