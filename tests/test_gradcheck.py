@@ -84,6 +84,7 @@ def test_one_wrong_cell_is_named_and_nothing_is_guessed(net, engine):
     assert found.slips == () and not found.notes
 
 
+@pytest.mark.long
 @needs_libreoffice
 def test_libreoffice_finds_the_same(net):
     found = check(net, LOSS, [("Net!D2", "Net!M6")], engine="libreoffice")

@@ -179,6 +179,7 @@ def test_a_task_that_kills_its_process_is_given_up_and_no_other():
     assert results == {0: 0, 2: 2, 3: 3}
 
 
+@pytest.mark.long
 def test_the_same_on_a_dask_cluster_of_two_workers(tmp_path):
     distributed = pytest.importorskip("distributed")
     (tmp_path / "c.csv").write_text("id\n" + "\n".join(f"S{k}" for k in range(6)) + "\n")

@@ -125,7 +125,7 @@ def swept(count: int):
             yield lesson, lesson.program.run(lesson.values)
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [3, pytest.param(300, marks=pytest.mark.long)])
 def test_no_tick_beside_a_difference_and_no_cross_beside_a_proven_gradient(count):
     """From h = 1e-16 to 10; the lessons stand at no corner, and their gradients are proven."""
     said = Counter()
@@ -180,7 +180,9 @@ d = {role = "parameter", values = [-1.5, 0.5]}
 """
 
 
-@pytest.mark.parametrize("engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+@pytest.mark.parametrize(
+    "engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=[needs_libreoffice, pytest.mark.long])]
+)
 @pytest.mark.parametrize("typed", [0.0, -1.0, "abc", None, 1e-14, 5.0])
 def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(shelf, tmp_path, engine, typed):
     path, _ = shelf.built(lesson_of(LAYER))

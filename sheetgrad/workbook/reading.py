@@ -85,7 +85,8 @@ def carried_lesson(contents: Contents, path: Path) -> Lesson:
     try:
         if table["format"] != FORMAT:
             raise WorkbookError(
-                f"{path}: made by another sheetgrad: found format {str(table['format'])[:20]}, expected {FORMAT}"
+                f"{path}: made by another sheetgrad, with other sheets: found format {str(table['format'])[:20]}, "
+                f"expected {FORMAT}; make it again: sheetgrad build {str(table['name'])[:60]}"
             )
         return Lesson.from_table(table["lesson"], table["name"], f"{path}, sheet {CARRIER}")
     except WorkbookError:

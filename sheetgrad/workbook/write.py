@@ -34,7 +34,7 @@ from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
-FORMAT = 1  # of what it holds
+FORMAT = 2  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
