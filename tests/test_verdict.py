@@ -125,7 +125,7 @@ def swept(count: int):
             yield lesson, lesson.program.run(lesson.values)
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [3, pytest.param(40, marks=pytest.mark.long)])
 def test_no_tick_beside_a_difference_and_no_cross_beside_a_proven_gradient(count):
     """From h = 1e-16 to 10; the lessons stand at no corner, and their gradients are proven."""
     said = Counter()
@@ -150,7 +150,7 @@ def test_no_tick_beside_a_difference_and_no_cross_beside_a_proven_gradient(count
         assert {sign for step, _, sign in said if step == h} == {UNKNOWN}
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.long)])
 def test_the_size_of_the_loss_changes_no_verdict(count):
     """From 1e-12 to 1e12 times the loss, in powers of two, which round alike."""
     for lesson, values in swept(count):
