@@ -8,6 +8,7 @@ INK, MUTED, EDITABLE = "1F2937", "6B7280", "1D4ED8"
 GRADIENT_INK, NUDGE_INK, AGREE_INK, WRONG_INK, UNSURE_INK = "0B5E8A", "9A3412", "166534", "B91C1C", "92400E"
 INPUT, PARAMETER, TARGET, CONSTANT = "FFF7DB", "EFE9FD", "FDE8EF", "F1F5E4"
 VALUE, GRADIENT, NUDGE, AGREE, UNSURE, WRONG = "F3F4F6", "DDF1FD", "FFEBD6", "DCFCE7", "FEF3C7", "FEE2E2"
+PALE_INK, PALE_GRADIENT_INK = "4B5563", "326F91"  # of what is shown once more, to be read with others
 BAR, BAR_NOTE = "1F2937", "D1D5DB"
 CODE, WORDS = "Consolas", "Calibri"
 
@@ -35,12 +36,20 @@ def _number(fill: str, color: str = INK, **more) -> Style:
     return Style(color=color, fill=fill, align="center", grid=True, **more)
 
 
+def _pale(color: str) -> str:
+    """A fill half as strong."""
+    return "".join(f"{(int(color[k : k + 2], 16) + 255) // 2:02X}" for k in (0, 2, 4))
+
+
 _ROLES = {"input": INPUT, "parameter": PARAMETER, "target": TARGET, "constant": CONSTANT}
 
 STYLES: dict[str, Style] = {
     **{role: _number(fill, EDITABLE) for role, fill in _ROLES.items()},
     **{f"{role}_copy": _number(fill) for role, fill in _ROLES.items()},
+    **{f"{role}_pale": _number(_pale(fill), PALE_INK) for role, fill in _ROLES.items()},
     "value": _number(VALUE),
+    "value_pale": _number(_pale(VALUE), PALE_INK),
+    "gradient_pale": _number(_pale(GRADIENT), PALE_GRADIENT_INK),
     "loss": _number("E5E7EB", bold=True, size=12),
     "gradient": _number(GRADIENT, GRADIENT_INK),
     "gradient_open": _number(GRADIENT, EDITABLE, unlocked=True),
@@ -81,7 +90,11 @@ STYLES: dict[str, Style] = {
     "shape": Style(color=MUTED, size=9, align="right"),
     "shape_left": Style(color=MUTED, size=9, align="left"),
     "operator": Style(font=CODE, size=13, color=MUTED, bold=True, align="center"),
+    "name_pale": Style(font=CODE, size=10, color=MUTED, bold=True),
+    "line": Style(font=CODE, size=10, bold=True),
     "gradient_line": Style(font=CODE, size=10, color=GRADIENT_INK, bold=True),
+    "backward": Style(color=GRADIENT_INK, size=9),
+    "link_note": Style(color=EDITABLE, size=9, italic=True),
     "caption": Style(color=MUTED, size=9),
     "note": Style(color=MUTED, size=9.5, italic=True),
     "note_text": Style(color=MUTED),
