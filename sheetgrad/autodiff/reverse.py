@@ -14,8 +14,8 @@ import numpy as np
 from sheetgrad.autodiff.calls import called_rule
 from sheetgrad.autodiff.program import Line, Program, Step
 from sheetgrad.autodiff.rules import Rules
-from sheetgrad.autodiff.settle import MOST_LINES, Forward, contracted
-from sheetgrad.autodiff.simplify import Simplifier, is_spread, method_node, name_node, number_of, tuple_node
+from sheetgrad.autodiff.settle import MOST_LINES, contracted, settled
+from sheetgrad.autodiff.simplify import Simplifier, is_spread, method_node, name_node, sign_first, tuple_node
 from sheetgrad.formulas.expressions import Shape
 from sheetgrad.lines.evaluate import shape_of
 from sheetgrad.lines.names import mentioned, substitute, tensor_key, tensor_node
@@ -39,7 +39,7 @@ def differentiate(
     """
     if len(forward) > MOST_LINES:
         raise LanguageError(f"line {forward[MOST_LINES].number}: more than {MOST_LINES} lines; make two lessons of it")
-    steps = Forward(leaves, rules).read(forward)
+    steps = settled(forward, leaves, rules)
     loss = steps[-1].lines[-1]
     if np.prod(loss.shape, dtype=int) != 1 or loss.shape:
         raise LanguageError(
@@ -118,15 +118,16 @@ class _Backward:
             return self.parts[text]
 
         expression = contracted(expression, self._shape, hoist)
-        expression = _Ones().visit(_Reuse(self.parts).visit(expression))
+        expression = sign_first(_Reuse(self.parts).visit(expression))
+        if is_spread(expression):
+            expression = expression.args[0]  # what a line gives counts for every element of its target
         found = self._shape(expression)
-        if shape is not None and found != shape and _spreads(found, shape):
-            expression = ast.Call(ast.Name("broadcast_to", ast.Load()), [expression, tuple_node(shape)], [])
-            found = shape
-        if shape is not None and found != shape:
+        if shape is None:
+            shape = found
+        elif not _spreads(found, shape):
             raise LanguageError(f"the rule gives {key} as {shape_text(found)}, expected {shape_text(shape)}")
-        self.lines.append(Line(key, expression, found, step))
-        self.shapes[key] = found
+        self.lines.append(Line(key, expression, shape, step))
+        self.shapes[key] = shape
         return tensor_node(key)
 
     def _through(self, step: Step, gradient: ast.expr) -> None:
@@ -179,16 +180,6 @@ class _Backward:
             if have != want and want == 1:
                 gradient = method_node(gradient, "sum", ast.Constant(axis), keepdims=True)
         return self._simplify(gradient)
-
-
-class _Ones(ast.NodeTransformer):
-    """``ones(shape)`` for a spread 1, once everything else is settled."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if is_spread(node) and number_of(node.args[0]) == 1:
-            return ast.Call(name_node("ones"), [node.args[1]], [])
-        return node
 
 
 class _Reuse(ast.NodeTransformer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sheetgrad.formulas.expressions import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Text
-from sheetgrad.formulas.printing import ATOM, LEVELS, number_text
+from sheetgrad.formulas.printing import ATOM, LEVELS, number_text, starts_with_minus
 from sheetgrad.formulas.sums import SPELLED_OUT
 
 _SIGNS = {"*": "·", "-": "−", "=": "=", "<>": "≠", ">=": "≥", "<=": "≤"}
@@ -66,6 +66,8 @@ def _spell(expression: Expr) -> tuple[list[Word], int]:
             level = LEVELS[symbol]
             sign = _SIGNS.get(symbol, symbol)
             gap = "" if symbol in "*^" else " "
+            if symbol in "*/" and starts_with_minus(left):
+                return [*_spelled(left, 2), f"{gap}{sign}{gap}", *_spelled(right, level + 1)], 2
             return [*_spelled(left, level + (symbol == "^")), f"{gap}{sign}{gap}", *_spelled(right, level + 1)], level
         case Call(function=function, arguments=arguments):
             name = _FUNCTIONS.get(function, function.lower())
