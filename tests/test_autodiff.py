@@ -82,10 +82,10 @@ def test_cross_entropy_reads_as_in_the_books():
         "e = exp(scores - scores.max(-1, keepdims=True))",
         "p = e / e.sum(-1, keepdims=True)",
         "logp = scores - scores.max(-1, keepdims=True) - log(e.sum(-1, keepdims=True))",
-        "t = one_hot(y, scores)",
-        "loss = -(t * logp).sum() / 6",
+        "hot = one_hot(y, scores)",
+        "loss = -(hot * logp).sum() / 6",
     ]
-    assert backward(text, ["w"], x=(6, 2), w=(2, 3), y=(6,))["scores.g"] == "(p - t) / 6"
+    assert backward(text, ["w"], x=(6, 2), w=(2, 3), y=(6,))["scores.g"] == "(p - hot) / 6"
 
 
 def test_cross_entropy_names_the_targets_where_they_are_rows_and_the_probabilities_that_are_there():
@@ -100,7 +100,7 @@ def test_cross_entropy_names_the_targets_where_they_are_rows_and_the_probabiliti
 def test_one_example_needs_no_axis():
     lines = forward("loss = cross_entropy(s, y)", s=(3,), y=())
     assert lines[1:3] == ["p = e / e.sum()", "logp = s - s.max() - log(e.sum())"]
-    assert lines[-1] == "loss = -(t * logp).sum()"
+    assert lines[-1] == "loss = -(hot * logp).sum()"
 
 
 NAMED = [  # a line, and what it has on the way
@@ -118,6 +118,29 @@ def test_what_a_line_has_on_the_way_is_named_as_a_person_would(text, lines):
     shapes = {"x": (4, 3), "w": (3, 2), "v": (2, 2), "b": (2,), "y": (4, 2)}
     found = forward(text, **shapes)
     assert [line for line in lines if line not in found] == [], found
+
+
+def test_a_yes_or_no_question_shows_its_probabilities():
+    lines = forward("loss = binary_cross_entropy(s, y)", s=(3,), y=(3,))
+    assert lines[0] == "p = exp(minimum(s, 0)) / (1 + exp(-abs(s)))"
+    assert backward("loss = binary_cross_entropy(s, y)", ["s"], s=(3,), y=(3,)) == {"s.g": "(p - y) / 3"}
+
+
+def test_steps_on_the_way_to_a_gradient_say_what_they_are():
+    lines = backward("n = h / r\nm = n.max(0)\nloss = (m ** 2).sum()", h=(4, 3), r=(3,))
+    assert lines == {
+        "m.g": "2 * m",
+        "n.g_mask": "n == m",
+        "n.g": "m.g * n.g_mask / n.g_mask.sum(0)",
+        "h.g": "n.g / r",
+        "r.g_each": "n.g * h / r ** 2",
+        "r.g": "-r.g_each.sum(0)",
+    }
+
+
+def test_what_is_only_compared_gets_no_gradient():
+    lines = backward("open = x > 0\nmany = open.sum()\nloss = (x * x).sum() * many", x=(3,))
+    assert lines == {"x.g": "many * x + many * x"}
 
 
 def test_names_that_an_operation_would_choose_may_be_taken():

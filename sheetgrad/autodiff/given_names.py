@@ -54,5 +54,15 @@ def calling(node: ast.expr, rules: Rules, shape: Callable) -> str:
     return rule.called or (f"{rule.name}_{first.id}" if isinstance(first, ast.Name) else OTHER)
 
 
+def part_of_gradient(node: ast.expr) -> str:
+    """What a person calls a step on the way to a gradient: what each example adds to it, a mask, a sum."""
+    match node:
+        case ast.Compare():
+            return COMPARISON
+        case ast.Call(func=ast.Attribute(attr=attr)):
+            return attr
+    return "each"
+
+
 def _is_product(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sheetgrad.autodiff.calls import called_rule
+from sheetgrad.autodiff.given_names import part_of_gradient
 from sheetgrad.autodiff.program import Line, Program, Step
 from sheetgrad.autodiff.rules import Rules
 from sheetgrad.autodiff.settle import MOST_LINES, contracted, settled
@@ -65,7 +66,7 @@ class _Backward:
         self.parts: dict[str, ast.expr] = {}  # hoisted parts by their text: the same part is computed once
         self.wanted = set(requested)
         for step in steps:
-            if self.wanted.intersection(step.operands):
+            if self.wanted.intersection(self._passed(step.expression)):
                 self.wanted.add(step.result)
 
     def program(self) -> Program:
@@ -107,14 +108,10 @@ class _Backward:
         self._define(key, self._simplify(self.instead.get(key, total)), step, self.shapes[name])
 
     def _define(self, key: str, expression: ast.expr, step: int, shape: Shape | None = None) -> ast.expr:
-        count = 0
-
         def hoist(part: ast.expr) -> ast.expr:
-            nonlocal count
             text = ast.unparse(part)
             if text not in self.parts:
-                count += 1
-                self.parts[text] = self._define(f"{key}_{count}", part, step)
+                self.parts[text] = self._define(self._free(f"{key}_{part_of_gradient(part)}"), part, step)
             return self.parts[text]
 
         expression = contracted(expression, self._shape, hoist)
@@ -130,10 +127,26 @@ class _Backward:
         self.shapes[key] = shape
         return tensor_node(key)
 
+    def _free(self, key: str) -> str:
+        count = 1
+        while (found := key if count == 1 else f"{key}_{count}") in self.shapes:
+            count += 1
+        return found
+
     def _through(self, step: Step, gradient: ast.expr) -> None:
         """Carries ``gradient``, that of the step's result, back to the operands of its expression."""
         local = {part: tensor_node(target) for part, target in step.parts.items()}
         self._back(step.expression, gradient, {**local, "out": tensor_node(step.result)})
+
+    def _passed(self, node: ast.AST) -> set[str]:
+        """The tensors of an expression that a gradient can reach: not those that are only compared."""
+        key = tensor_key(node)
+        if key is not None:
+            return {key}
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
+            return self._passed(node.operand)
+        rule, arguments = called_rule(node, self.rules, self._shape)
+        return set().union(*(self._passed(arguments[name]) for name in rule.gradients)) if rule else set()
 
     def _back(self, node: ast.AST, gradient: ast.expr, known: Mapping[str, ast.AST]) -> None:
         key = tensor_key(node)
