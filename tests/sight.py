@@ -21,6 +21,7 @@ WINDOW = 1330, 530  # pixels of a screen of 1366 by 768 that the bars of a sprea
 POINTS, MILLIMETRES = 72 / 96, 25.4 / 96  # a pixel has
 EVERYTHING = 18_000, 18_000  # pixels: LibreOffice makes no larger page
 BEYOND = 40  # columns right of the last that has a width, for what runs over into them
+SMALLEST = 8.0  # points of letters that can be read, on the screen and on paper
 CONTRAST = 4.5  # WCAG 2, level AA
 SLACK = 0.5  # points that letters may reach out of their room
 TOUCH = 1.0  # and into one another: signs of another font do so within a sentence
@@ -141,6 +142,8 @@ def _alone(page: Page) -> Iterator[tuple[str, str, int, int]]:
             yield "cut off", *_where(text)
         elif text.box.left < edge / 2 and text.box.right > edge + SLACK:
             yield "runs out of the window", *_where(text)
+        if text.size < SMALLEST:
+            yield f"only {text.size:.1f} points high", *_where(text)
         if text.covered:
             yield "covered", *_where(text)
         if (ratio := contrast(text.ink, text.fill)) < CONTRAST:

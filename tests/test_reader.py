@@ -91,6 +91,11 @@ def pale(sheet: Worksheet) -> None:
     sheet["B2"].fill = PatternFill("solid", fgColor="DDF1FD")
 
 
+def shrunk(sheet: Worksheet) -> None:
+    sheet["B2"] = LONG
+    sheet["B2"].alignment = Alignment(shrink_to_fit=True)
+
+
 def under_a_chart(sheet: Worksheet) -> None:
     sheet["B4"] = "beneath"
     for k in range(4):
@@ -108,6 +113,7 @@ PLANTED: dict[Callable[[Worksheet], None], str] = {
     more_lines_than_the_row_is_high: "cut off: 'longer'",
     out_of_the_window: "runs out of the window: 'a text",
     pale: "contrast 3.9: 'pale'",
+    shrunk: "points high: 'a text",
     under_a_chart: "covered: 'beneath'",
 }
 
