@@ -13,7 +13,7 @@ from sheetgrad.lesson.sources import templates_folder
 from sheetgrad.lines.names import closest
 
 MOST_WORDS = 150  # of an answer: it is read at one sight
-MOST_LINES, LONGEST_LINE = 3, 75  # of what to do first; characters
+MOST_LINES, LONGEST_LINE = 3, 82  # of what to do first; characters
 LONGEST_NOTE = 600
 ELEMENT = re.compile(r"([^\W\d]\w*(?:\.g)?)(?:\[(\d+(?:,\d+)*)\])?")
 

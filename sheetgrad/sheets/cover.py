@@ -27,11 +27,9 @@ QUESTION_CHARACTERS = 150  # of Calibri 14, across the sheet
 QUESTION, FIRST, ANSWER = 2, 4, 9  # rows
 VERDICT, PROOF, SETTINGS = (FIRST, way.NUMBER), (FIRST + 1, way.NUMBER), FIRST + 3
 TO_MEND = """
-One backward line is wrong, on purpose: find it and mend it. Nudge knows no rule: it changes one number a little and watches the loss. Where it says ✗, the gradient is not what the loss does.
+One backward line is wrong, on purpose. Nudge knows no rule: it changes one number a little and watches the loss. ✗ says that the loss does not do what the gradient says. But a wrong gradient spoils those that are computed from it. So go through Gradients from the bottom up: the first line that cannot be right is the one.
 
-A wrong gradient spoils those computed from it. So go through Gradients from bottom to top, as the backward pass does: the first line that cannot be right is the one.
-
-To mend it, type the right formula over the wrong one, in every cell of its block. All gradients are yours to change. When every sign is ✓, it is found.
+Mend it: type the right formula over the wrong one, in every cell of its block. All gradients are yours to change. When every sign is ✓, you have found it.
 """
 
 
@@ -69,7 +67,7 @@ def build(
     below = way.draw(sheet, lesson, drawing, values, ANSWER)
     for k, remark in enumerate([*(f"{one}." for one in lesson.replacements), *missing], below + 1):
         sheet.label(k, way.NUMBER, remark, "note")
-    sheet.widths = {1: 2.5, way.NUMBER - 1: 3.0} | way.WIDTHS | {k: 11.5 for k in range(LEFT, LEFT + SPAN)}
+    sheet.widths = {1: 2.0, way.NUMBER - 1: 3.0} | way.WIDTHS | {k: 11.5 for k in range(LEFT, LEFT + SPAN)}
     sheet.heights |= {row: LINE for row in range(ANSWER + 1, sheet.last_row + 1)}
     sheet.heights |= {1: 26, QUESTION: 20 * math.ceil(len(lesson.question) / QUESTION_CHARACTERS)}
     sheet.heights |= {row: AIRY for row in range(FIRST, ANSWER + 1)} | {3: GAP, FIRST: 19, ANSWER - 1: GAP}

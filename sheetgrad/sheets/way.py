@@ -36,10 +36,15 @@ def draw(sheet: Sheet, lesson: Lesson, drawing: Drawing, values: Mapping[str, np
     row = top + 2 + len(program.steps)
     loss = program.loss
     sheet.label(row, LINE, f"{loss} now", "map_given")
-    sheet.formula(row, SHAPE, Ref(loss, ()), drawing.places, float(values[loss]), "map_loss")
+    shown, form = float(values[loss]), "0.0000##"
+    form = form if 5e-4 <= abs(shown) < 1e5 or shown == 0 else "0.00E+00"
+    sheet.formula(row, SHAPE, Ref(loss, ()), drawing.places, shown, "map_loss", number_format=form)
     sheet.label(row, ARROW, "↑", "map_arrow")
     sheet.label(row, BACK, f"{loss}.g = 1, where it starts", "map_back")
-    return row + 1
+    name = program.requested[0]
+    alone = f"when a number of {name}" if program.shapes[name] else f"when {name}"
+    sheet.label(row + 1, LINE, f"{name}.g says how fast {loss} grows {alone} alone grows a little", "map_note")
+    return row + 2
 
 
 def _step(sheet: Sheet, row: int, step: Step, shapes, bars: Mapping[int, int]) -> None:
