@@ -13,8 +13,10 @@ from sheetgrad.lines.shapes import shape_text
 from sheetgrad.plan.blocks import Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.sheets import check, gradients
-from sheetgrad.sheets.cover import CHARACTERS, LINE, NAME, SPAN, TEXT_COLUMN
+from sheetgrad.sheets.cover import LINE, NAME
 
+TEXT_COLUMN, SPAN = 2, 8
+CHARACTERS = 108  # of Calibri 11 in the merged text columns
 PRACTICE = """
 Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗, kink at a corner, ? where the nudges cannot tell. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
 """
