@@ -135,7 +135,7 @@ class Sections:
         if line.target in self.blanks.keys or self.lesson.bug:
             return Arrow()
         picture = self.painter.picture(line)
-        return Down(picture.factors[0], summed=False) if _passed_on(picture) else picture
+        return Down(picture.factors[0], summed=False) if _passed_on(picture, line) else picture
 
     def _sums(self, lines: Sequence[Line], pictures: Mapping[str, Picture]) -> dict[str, list[Line]]:
         """By crossing, the sums of its right factor that stand in it."""
@@ -250,9 +250,10 @@ class Sections:
         return list(found.values())
 
 
-def _passed_on(picture: Picture) -> bool:
+def _passed_on(picture: Picture, line: Line) -> bool:
     """Whether a gradient is another as it is."""
-    return isinstance(picture, Chain) and picture.signs == ("",) and bool(picture.factors[0].plain)
+    alone = isinstance(picture, Chain) and picture.signs == ("",)
+    return alone and picture.factors[0].plain and picture.factors[0].shape == line.shape
 
 
 def _same(one: Factor, other: Factor) -> bool:
