@@ -13,11 +13,11 @@ from sheetgrad.plan.blocks import MOST_FORMULAS, MOST_SHEET_COLUMNS, MOST_SHEET_
 from sheetgrad.plan.drawing import GRADIENTS, Blanks, Depicted, Drawing, Drawn
 from sheetgrad.plan.extents import panels, placed
 from sheetgrad.plan.lying import lie
-from sheetgrad.plan.parts import BAR, CAPTION, Figure, Standing, Words, columns_of, wrapped
+from sheetgrad.plan.parts import BAR, CAPTION, TEXT, Figure, Standing, Words, columns_of, wrapped
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.plan.sections import Section, Sections
 
-FIRST_ROW, FIRST_COLUMN = 7, 2
+FIRST_ROW, FIRST_COLUMN = 8, 2
 PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
 LONGEST_BAR = 256
@@ -147,6 +147,9 @@ class _Layout:
         right = FIRST_COLUMN + forward.width + 1 if beside else FIRST_COLUMN
         self._bar(step, right if beside else FIRST_COLUMN)
         self.row += 1
+        for text in wrapped(section.note, PAGE_COLUMNS, TEXT):
+            self._label(self.row, FIRST_COLUMN, text, "note_text")
+            self.row += 1
         bottom = self._half(FORWARD, "caption", forward, self.row, FIRST_COLUMN, step)
         if section.backward:
             backward = beside or _Flow(section.backward, PAGE_COLUMNS)

@@ -16,7 +16,13 @@ from sheetgrad.plan.pictures import Picture
 from sheetgrad.plan.placing import Copy
 
 NARROW = 6.9  # characters of Calibri 11 of a column of the sheet, wide enough for -123.45
-CODE, NAME, BAR, CAPTION = 6.2, 5.2, 4.9, 7.4  # letters of each size that fit one such column, with other fonts too
+CODE, NAME, BAR, CAPTION, TEXT = (
+    6.2,
+    5.2,
+    4.9,
+    7.4,
+    6.7,
+)  # letters of each size that fit one such column, with other fonts too
 
 
 @dataclass(frozen=True)

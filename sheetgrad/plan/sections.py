@@ -26,12 +26,13 @@ LONGEST_SPELLED = 400  # characters of a line whose element is spelled
 @dataclass(frozen=True)
 class Section:
     """``forward`` and ``backward`` are the figures at the left and at the right; ``links`` lead to where its gradients
-    come from and go."""
+    come from and go; ``note`` is what the lesson says of the step."""
 
     step: Step
     forward: Sequence[Figure]
     backward: Sequence[Figure]
     links: Sequence[Words]
+    note: str = ""
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Sections:
             given, ways = set(self.given), []
             for self.widest in HEADINGS:
                 self.given = set(given)
-                ways.append(Section(step, self._forward(step), self._backward(step), self._links(step)))
+                note = self.lesson.notes.get(step.result, "")
+                ways.append(Section(step, self._forward(step), self._backward(step), self._links(step), note))
             yield ways
 
     @property

@@ -5,18 +5,20 @@ Top to bottom is the forward pass, bottom to top the backward pass. All formulas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Program
-from sheetgrad.formulas.expressions import Expr, Index, Shape
+from sheetgrad.formulas.expressions import Expr, Index, Ref, Shape
+from sheetgrad.formulas.places import Area
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.cells import CellArray, truth_as_number
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
 from sheetgrad.lines.readings import CELLS, NUMBERS
+from sheetgrad.lines.spreads import Spread
 from sheetgrad.lines.typed import Range, Typed
 from sheetgrad.plan.blocks import Block, Sheet
 from sheetgrad.plan.drawing import (
@@ -31,12 +33,15 @@ from sheetgrad.plan.drawing import (
     input_blocks,
 )
 from sheetgrad.plan.equations import FIRST_COLUMN
-from sheetgrad.plan.parts import NARROW
+from sheetgrad.plan.fields import single
+from sheetgrad.plan.parts import NAME as NAME_LETTERS
+from sheetgrad.plan.parts import NARROW, columns_of
+from sheetgrad.sheets import elements, nudge
 from sheetgrad.tables.table import table
 
 NAME = GRADIENTS
 TABLE = table("waiting")
-LEGEND = 5  # its row
+TOP, LEGEND = 3, 6  # rows: of the loss, the verdict and the lens, which stay in sight, and below them of the colours
 START = dict(name="", number_format="0.00")  # the gradient of the loss
 HOW_TO_READ = (
     "At the left is the forward pass: read it from top to bottom. At the right are the gradients .g: read them from "
@@ -198,9 +203,42 @@ def legend(
         sheet.label(row, column + len(shown) * wide + 1, yours, "editable_note")
 
 
+def with_loss(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet of a workbook: with the loss as it is."""
+    sheet = build(lesson, drawing, values, Heading(lesson.question, "question_line"))
+    loss = lesson.program.loss
+    sheet.label(TOP, FIRST_COLUMN, loss, "setting_name")
+    at = FIRST_COLUMN + columns_of(loss, NAME_LETTERS)
+    sheet.formula(TOP, at, Ref(loss, ()), drawing.places, float(values[loss]), "loss_now")
+    return sheet
+
+
+def add_verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
+    """The live verdict, as on the Lesson sheet."""
+    field = replace(nudge.TALLY.panel["sentence"], style="verdict_line")
+    shown = single(sheet, TOP, FIRST_COLUMN + 4, field, *nudge.sentence(counts))
+    sheet.sentences.append(shown.area(NAME))
+
+
+def add_lens(sheet: Sheet, lesson: Lesson, listed: Sheet) -> None:
+    """The list to pick from, the element in words and in numbers, and what lights up. ``listed`` is the Elements sheet."""
+    row, column = elements.PICK
+    sheet.label(row, column - 2, "look closely at", "caption")
+    sheet.label(row, column, "", "setting", span=2)  # for longer names
+    sheet.input(row, column, lesson.setting(elements.PICKED), elements.PICKED)
+    sheet.label(row, column + 2, " pick another: what it is made of lights up", "editable_note")
+    sheet.choices[row, column] = elements.choices(listed)
+    for below, (place, expected) in enumerate(elements.said(listed), 1):
+        style = "lens_words" if below == 1 else "lens_numbers"
+        sheet.formula(row + below, FIRST_COLUMN, Ref("said", ()), {"said": [place]}, expected, style)
+    corners = listed.names[elements.LIGHTS]
+    sheet.lights = Area(NAME, sheet.sections[0], 1, sheet.last_row, sheet.last_column)
+    sheet.lit_by = (elements.LIGHTS, corners.bottom - corners.top + 1)
+
+
 SHEET = SheetKind(
     name=NAME,
     about="the forward pass line by line, and beside it the gradients that come back",
     order=10,
-    build=build,
+    build=with_loss,
 )
