@@ -9,15 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from conftest import needs_libreoffice
 from lessons import COURSE, lesson_named, lesson_of
+from openpyxl import load_workbook
 
-from sheetgrad import Lesson
+from sheetgrad import Lesson, build, verify
+from sheetgrad.engines import get_engine
+from sheetgrad.formulas.expressions import Ref, children
 from sheetgrad.formulas.places import address
+from sheetgrad.lesson.fields import LessonError
+from sheetgrad.plan import lens as plan_lens
 from sheetgrad.plan.blocks import Sheet
 from sheetgrad.plan.drawing import GRADIENTS, Depicted, Drawing
 from sheetgrad.plan.equations import draw
+from sheetgrad.plan.lens import MOST_LIGHTS, Lens
 from sheetgrad.plan.pictures import Chain, Crossing, Down
 from sheetgrad.planning import make_plan
+from sheetgrad.sheets import elements
 from sheetgrad.sheets.cover import settings_places
 
 COMBINE = {"+": np.add, "−": np.subtract, "×": np.multiply, "÷": np.divide}
@@ -257,3 +265,123 @@ forward = "z = x - y\\nloss = z.sum()"
 tensors.x = {role = "parameter", values = [1.0, 2.0]}
 tensors.y = {role = "target", values = [0.5, 0.25]}
 """
+
+
+# -- the lens --------------------------------------------------------------------------------------------------------
+
+
+def lit(corners: list[list[float]]) -> set[tuple[int, int]]:
+    """The cells within any of the rectangles that a sheet gives."""
+    found = set()
+    for top, left, bottom, right in corners:
+        found |= {
+            (row, column) for row in range(int(top), int(bottom) + 1) for column in range(int(left), int(right) + 1)
+        }
+    return found - {(0, 0)}
+
+
+def corners_of(grid) -> list[list[float]]:
+    """As the Elements sheet has them in its first rows."""
+    rows = []
+    for row in range(elements.FIRST, elements.FIRST + MOST_LIGHTS):
+        edges = [grid.at(row, column) for column in range(elements.LEFT, elements.LEFT + 4)]
+        if not all(isinstance(edge, (int, float)) for edge in edges):
+            break
+        rows.append(edges)
+    return rows
+
+
+def should_light(lesson: Lesson, drawing: Drawing, key: str, index) -> set[tuple[int, int]]:
+    """The result, and every cell that its formula or its picture reads, by their own blocks or the copies beside it."""
+    refs = set(references(lesson.program.cells[key].element(index)))
+    own = drawing.places[key][0].cell(index)
+    line = next(item for item in drawing.drawn if item.key == key and item.purpose == "line")
+    book = drawing.book(line.step, key)
+    return {own} | {book[ref.tensor][0].cell(ref.index) for ref in refs}
+
+
+def references(expression):
+    if isinstance(expression, Ref):
+        yield expression
+    for child in children(expression):
+        yield from references(child)
+
+
+@pytest.mark.parametrize("name", ["mini-batch", "neuron", "weight-storage"])
+def test_the_lens_lights_what_an_element_is_made_of(name):
+    lesson = Lesson.load(name)
+    drawing = draw(lesson, settings_places())
+    for element in Lens(lesson, drawing).all():
+        cells, needed = (
+            lit([list(corner) for corner in element.lights]),
+            should_light(lesson, drawing, element.key, element.index),
+        )
+        pictured = next((d for d in drawing.pictures if d.target == element.key), None)
+        parts = pictured and any(not factor.key for factor in pictured.picture.factors)
+        assert element.cell in cells
+        assert cells == needed if not parts else element.cell in cells and len(cells) > 1
+
+
+PICKS = {"mini-batch": ["out[4,2]", "w.g[3,1]", "b.g[2]", "loss", "out.g[1,2]"], "mlp": ["l2[2,2]", "l1.g[6,3]"]}
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_an_element_that_is_picked_is_looked_at_live(engine, tmp_path):
+    for name, picks in PICKS.items() if engine != "libreoffice" else [("mini-batch", ["w.g[3,1]"])]:
+        lesson = Lesson.load(name)
+        path = tmp_path / f"{name}.xlsx"
+        assert build(lesson, path).ok
+        known = {one.name: one for one in Lens(lesson, draw(lesson, settings_places())).all()}
+        values = lesson.program.run(lesson.values)
+        for pick in picks:
+            book = load_workbook(path)
+            book[GRADIENTS].cell(*elements.PICK).value = pick
+            book.save(tmp_path / "picked.xlsx")
+            found = get_engine(engine).recalculate(tmp_path / "picked.xlsx")
+            element = known[pick]
+            assert lit(corners_of(found[elements.NAME])) == lit([list(corner) for corner in element.lights])
+            words, numbers = (found[GRADIENTS].at(elements.PICK[0] + k, 2) for k in (1, 2))
+            assert words == element.words and words.startswith(f"{pick} = ")
+            whole = float(values[element.key][element.index])
+            said = numbers.removeprefix("= ").rpartition(" = ")
+            assert float(said[2]) == pytest.approx(whole, abs=0.006)
+            if "…" not in numbers and "log" not in numbers:
+                assert arithmetic(said[0]) == pytest.approx(whole, abs=0.05 * max(1, abs(whole)) + 0.02)
+    assert verify(tmp_path / "picked.xlsx", engine).ok
+
+
+def arithmetic(words: str) -> float:
+    """A sum as it is said, by whoever computes it by hand."""
+    for word, sign in (("·", "*"), ("−", "-"), ("²", "**2"), ("^", "**")):
+        words = words.replace(word, sign)
+    return float(eval(words, {"max": max, "__builtins__": {}}))
+
+
+def test_the_rule_of_the_lens_reads_the_corners_by_name(tmp_path):
+    lesson = Lesson.load("mini-batch")
+    build(lesson, tmp_path / "b.xlsx")
+    book = load_workbook(tmp_path / "b.xlsx")
+    rules = [r.formula[0] for rules in book[GRADIENTS].conditional_formatting for r in rules.rules]
+    (rule,) = [rule for rule in rules if "INDEX(lens" in rule]
+    corners = book.defined_names["lens"].attr_text
+    assert corners.startswith(f"'{elements.NAME}'!") and rule.count("AND(") == rule.count("INDEX(lens,") // 4
+    assert "!" not in rule
+    (choices,) = [v for v in book[GRADIENTS].data_validations.dataValidation if v.type == "list"]
+    assert choices.formula1.startswith(f"'{elements.NAME}'!")
+
+
+def test_a_template_picks_an_element_and_says_what_it_can_pick():
+    table = {"title": "t", "question": "q", "forward": "z = x * 2\nloss = z.sum()", "lens": {"element": "z[2]"}}
+    table["tensors"] = {"x": {"role": "input", "values": [1.0, 2.0]}}
+    assert Lesson.from_table(table, "t", "t.toml").setting("lens.element") == "z[2]"
+    table["lens"] = {"element": "y[2]"}
+    with pytest.raises(LessonError, match=r"\[lens\] element: found 'y\[2\]', expected one of z\[1\]"):
+        Lesson.from_table(table, "t", "t.toml")
+
+
+def test_a_large_lesson_has_a_lens_over_some_of_its_elements():
+    table = {"title": "t", "question": "q", "forward": "z = x @ w\nloss = mse(z, y)"}
+    shapes = {"x": [60, 50], "w": [50, 40], "y": [60, 40]}
+    table["tensors"] = {name: {"role": "parameter", "shape": shape} for name, shape in shapes.items()}
+    names = plan_lens.elements(Lesson.from_table(table, "t", "t.toml"))
+    assert 10 < len(names) <= plan_lens.MOST_ELEMENTS + 10 and "z[1,1]" in names and "w.g[50,40]" in names

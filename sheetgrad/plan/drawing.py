@@ -144,11 +144,16 @@ class Drawing:
 
     @cached_property
     def _near(self) -> dict[tuple[int, str], dict[str, list[Place]]]:
-        copies = [item for item in self.drawn if item.purpose == "again"]
         found: dict[tuple[int, str], dict[str, list[Place]]] = {}
-        for item in copies:
-            for reader in {item.reader, ""} if self._as_it_is(item) else {item.reader}:
-                found.setdefault((item.step, reader), {}).setdefault(item.key, []).append(item.place)
+        steps = {item.key: item.step for item in self.drawn if item.purpose == "line"}
+        for one in self.pictures:
+            for factor, place in zip(one.picture.factors, one.factors, strict=True):
+                if factor.key and one.target in steps:
+                    book = found.setdefault((steps[one.target], one.target), {})
+                    book.setdefault(factor.key, []).append(place)
+        for item in self.drawn:
+            if item.purpose == "again" and self._as_it_is(item):
+                found.setdefault((item.step, ""), {}).setdefault(item.key, []).append(item.place)
         for (step, target), book in found.items():
             for key, places in found.get((step, ""), {}).items() if target else ():
                 book.setdefault(key, []).extend(places)

@@ -20,6 +20,7 @@ from sheetgrad.plan.sections import Section, Sections
 FIRST_ROW, FIRST_COLUMN = 8, 2
 PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
+ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
 FORWARD, BACKWARD = "forward → numbers come from above", "← backward: gradients come from below"
 
@@ -91,10 +92,10 @@ class _Flow:
     def _put_together(self) -> Figure:
         whole, top = Figure(), 0
         for row in self.rows:
-            base = max((figure.base for _, figure in row), default=0)
-            for column, figure in row:
-                whole.put(figure, top + base - figure.base, column)
-            below = [self._words_below(figure, top + base - figure.base, column) for column, figure in row]
+            tops = [top + drop for drop in self._drops([figure for _, figure in row])]
+            for at, (column, figure) in zip(tops, row, strict=True):
+                whole.put(figure, at, column)
+            below = [self._words_below(figure, at, column) for at, (column, figure) in zip(tops, row, strict=True)]
             words = [one for _, left in below for one in left]
             bottom = max([whole.rows, *(figure.rows for figure, _ in below)])
             for figure, _ in below:
@@ -106,6 +107,16 @@ class _Flow:
             top = bottom + 1
         whole.columns = self.width
         return whole
+
+    @staticmethod
+    def _drops(figures: Sequence[Figure]) -> list[int]:
+        """How far down each figure stands for the results to line up; not at all where that would take many rows."""
+        base = max((figure.base for figure in figures), default=0)
+        drops = [base - figure.base for figure in figures]
+        lined_up = max((drop + figure.rows for drop, figure in zip(drops, figures, strict=True)), default=0)
+        if lined_up <= max((figure.rows for figure in figures), default=0) + ROWS_TO_LINE_UP:
+            return drops
+        return [0] * len(figures)
 
     @staticmethod
     def _words_below(figure: Figure, top: int, column: int) -> tuple[Figure, list[tuple[str, str]]]:
