@@ -86,7 +86,7 @@ class Sections:
         found: list[Figure] = []
         standing: set[str] = set()  # what the section shows already, as it is
         for line in step.lines:
-            picture = self.painter.picture(line)
+            picture, before = self.painter.picture(line), set(self.given)
             drawn = {factor.key for factor in picture.factors if factor.plain and self._lies(factor)}
             for key in line.operands:
                 if key in self.program.leaves and key not in self.given and key not in drawn:
@@ -94,7 +94,8 @@ class Sections:
                     standing.add(key)
             found += self._figures(line, picture, self._result(line), standing)
             standing |= drawn | {line.target}
-            found += self._copied(line.target)
+            for key in (*sorted(self.given - before), line.target):
+                found += self._copied(key)
         return found
 
     def _alone(self, key: str) -> Factor:

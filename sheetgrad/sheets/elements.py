@@ -68,7 +68,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     desk.cell(IN_WORDS, "words", listed[at].words)
     ends = tuple(f"{start}= {number}" for start in told for number in _written("plain", own))
     more = {"number": _one(*OWN), "told": _one(FIRST + lights + numbers, SO_FAR)}
-    desk.cell(IN_NUMBERS, "numbers", tuple(dict.fromkeys(ends)), more)
+    desk.cell(IN_NUMBERS, "numbers", tuple(dict.fromkeys(ends)) or np.nan, more)
     sheet.names[LIGHTS] = Area(NAME, FIRST, LEFT, FIRST + lights - 1, LEFT + 3)
     return sheet
 
@@ -117,7 +117,7 @@ class _Desk:
             if said:
                 shown = _written("bracketed" if said.bracketed else "plain", number)
                 told = tuple(f"{before}{one}{said.after}" for before in told for one in shown)
-            self.cell((row, SO_FAR), "so_far", told, places | {"before": _one(row - 1, SO_FAR)})
+            self.cell((row, SO_FAR), "so_far", told or np.nan, places | {"before": _one(row - 1, SO_FAR)})
         return told
 
 
@@ -126,14 +126,14 @@ def _one(row: int, column: int) -> list[Placement]:
 
 
 def _written(line: str, number: float) -> tuple[str, ...]:
-    """How a number may be written: one at the edge of rounding may fall to either side."""
-    near = (number, number * (1 + NEAR), number * (1 - NEAR))
-    return tuple(dict.fromkeys(_text(TABLE.on_numbers({"number": one}, exact=True)[line]) for one in near))
-
-
-def _text(found) -> str:
-    shown = found.expected[()]
-    return shown if isinstance(shown, str) else f"{float(shown):.15g}"
+    """How a number may be written: one at the edge of rounding may fall to either side. Nothing for what is no number."""
+    if not np.isfinite(number):
+        return ()
+    found = [
+        TABLE.on_numbers({"number": number * (1 + more)}, exact=True)[line].expected[()] for more in (0, NEAR, -NEAR)
+    ]
+    every = [one for options in found for one in (options if isinstance(options, tuple) else (options,))]
+    return tuple(dict.fromkeys(one if isinstance(one, str) else f"{float(one):.15g}" for one in every))
 
 
 def _data(one: Element, lights: int, numbers: int) -> list[float | str]:

@@ -6,7 +6,7 @@ import io
 import posixpath
 import re
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import IO
 
@@ -109,3 +109,16 @@ def without_formulas(data: bytes, sheet: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         part = sheet_parts(archive)[sheet]
     return rewritten(data, lambda name, content: ANY_FORMULA.sub(b"", content) if name == part else content)
+
+
+def without_values(data: bytes, cells: Mapping[str, Collection[str]]) -> bytes:
+    """The same workbook with nothing in some cells, by sheet: what an application stores where an array formula spills
+    keeps Formualizer 0.13 from spilling there, and what is emptied in memory it may not fill again."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        emptied = {part: set(cells[sheet]) for sheet, part in sheet_parts(archive).items() if cells.get(sheet)}
+
+    def empty(name: str, content: bytes) -> bytes:
+        kept = emptied[name]
+        return CELL.sub(lambda cell: b"" if (cell[1] + cell[2]).decode() in kept else cell[0], content)
+
+    return rewritten(data, lambda name, content: empty(name, content) if name in emptied else content)

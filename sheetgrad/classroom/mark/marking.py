@@ -42,7 +42,7 @@ from sheetgrad.workbook.spelling import same_formula
 from sheetgrad.workbook.write import CARRIER
 from sheetgrad.xlsx.contents import Contents
 from sheetgrad.xlsx.package import UnsafeFileError, read_package
-from sheetgrad.xlsx.parts import without_formulas
+from sheetgrad.xlsx.parts import without_formulas, without_values
 
 SECONDS = 60.0  # for one submission
 SECOND_SECONDS = 25.0  # of these for another engine, which must have ended before the process is
@@ -110,12 +110,11 @@ class Examiner:
         with guard(AUTOMATIC[0], path):
             data = read_package(path)
             sheets = Contents(data).all()
+            filled = {name: sheet.filled for name, sheet in sheets.items() if sheet.filled}
+            data = without_values(data, filled) if filled else data
             texts = {name: {**_bare(sheet.formulas), **_bare(sheet.filled)} for name, sheet in sheets.items()}
             light = self.shop.course.checked and check.NAME in texts and not self._may_read_checks(texts)
             book = get_engine(AUTOMATIC[0]).open(without_formulas(data, check.NAME) if light else data)
-            for name, sheet in sheets.items():
-                if sheet.filled:
-                    book.clear(name, sheet.filled)
             marked = self._whose(book, texts)
             if numbers is None or marked.problem:
                 return marked
