@@ -401,7 +401,7 @@ def test_the_signs_beside_the_gradients_show_something_wrong_and_where_is_left_t
     record, folder = class_of_four
     for mark in record.given:
         stored = get_engine("cached").recalculate(folder / f"{mark}.xlsx")
-        signs = list(stored["Check"].values())
+        signs = list(stored[GRADIENTS].values())
         assert signs.count("✗") > 0 and "…" not in signs
         right = signs.count("✓")
         assert stored["Lesson"]["B7"] == f"{right} of 15 cells are right"

@@ -62,6 +62,8 @@ STYLES: dict[str, Style] = {
     "remark": Style(color=MUTED, italic=True),
     "remark_wrapped": Style(color=MUTED, italic=True, wrap=True, size=9.5),
     "live_verdict": Style(color=AGREE_INK, size=14, bold=True),
+    "score": Style(color=MUTED, size=14, bold=True),
+    "state": Style(color=MUTED),
     "setting": _number(INPUT, EDITABLE),
     "setting_copy": Style(align="center"),
     "setting_name": Style(bold=True),
