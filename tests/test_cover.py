@@ -1,5 +1,8 @@
 """The Lesson sheet and what a template says to the reader."""
 
+import re
+import tomllib
+
 import numpy as np
 import pytest
 from lessons import microgpt
@@ -7,7 +10,7 @@ from openpyxl.utils.cell import coordinate_to_tuple
 
 from sheetgrad import Lesson, LessonError
 from sheetgrad.formulas.words import element_name
-from sheetgrad.lesson.sources import available
+from sheetgrad.lesson.sources import available, templates_folder
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets.cover import settings_places
 
@@ -73,6 +76,7 @@ def test_a_handout_tells_nothing_of_the_lessons_own_numbers():
     assert (given.answer, given.first, given.first_at, dict(given.notes), given.text) == ("", (), "", {}, "")
 
 
+WORDS = ("title", "question", "answer", "first", "first_at", "notes", "text", "next", "next_title")
 COURSE = [path.stem for path in available()]
 SCREEN = 530 * 0.75, 1330 * 0.75  # of a 1366×768 laptop, what a spreadsheet's own bars leave: points
 PIXELS = 7  # a character of Calibri 11, the unit of widths; a column has 5 more
@@ -182,3 +186,12 @@ def test_a_lesson_without_an_answer_shows_its_text_and_a_first_step():
     assert texts(sheet, "first_link") == ["1  Go to side[1] on Gradients and change it."]
     assert "Next lesson: a sphere" in texts(sheet, "text_line")
     assert texts(make_plan(lesson()).sheet("Lesson"), "text") == []
+
+
+def test_the_example_of_the_templates_readme_is_a_lesson():
+    readme = (templates_folder() / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+    one = Lesson.from_table(tomllib.loads(example), "cube", "cube.toml")
+    assert one.answer and one.first and one.notes and one.starts_at == ("side", ())
+    for key in WORDS:
+        assert f"`{key}`" in readme or f"`[{key}]`" in readme, key

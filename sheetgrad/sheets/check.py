@@ -67,12 +67,12 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     tensors = [key.removesuffix(".g") for key in drawing.blanks.keys]
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in tensors)
     sheet.label(1, 2, "Is it right? Nudge and see", "title")
-    rule = "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves. A ? means that the nudges cannot tell here."
+    rule = "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves. A ? means that the nudges cannot tell here; waits for means: first fill in that gradient."
     sheet.label(2, 2, rule, "remark_wrapped", span=VISIBLE)
-    sheet.heights[2] = 28
+    sheet.heights |= {1: 27, 2: 42}
     sheet.label(3, 2, "h", "setting_name")
     step = float(lesson.nudge.step)
-    sheet.blocks.append(Block(*STEP, [[step]], "setting_copy", "fixed", np.array([[step]]), number_format="0.0E+00"))
+    sheet.blocks.append(Block(*STEP, [[step]], "setting_copy", "fixed", np.array([[step]])))
     loss = lesson.program.loss
     sheet.label(4, 2, f"{loss} now", "setting_name")
     at = {"h": STEP, "loss": (4, 3), "carried": CARRIED}
@@ -96,7 +96,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
             f"{NAME}: {last} columns, at most {MOST_SHEET_COLUMNS}; leave fewer numbers blank, or no checks"
         )
     sheet.widths = {1: 3.5, 2: 15.0} | {k: COLUMN_WIDTH if across else 12.5 for k in range(3, last + 1)}
-    sheet.widths |= {k: 14.0 for k in range(3, 2 + VISIBLE)} if across else {}
+    sheet.widths |= {k: 14.0 for k in range(3, 1 + VISIBLE)} | {1 + VISIBLE: 20.0} if across else {}
     if across:
         sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE

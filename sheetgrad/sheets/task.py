@@ -43,6 +43,7 @@ def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: s
     """The sheet; ``name`` and ``mark`` are the student's name and id, ``checks`` the Check sheet where there is one."""
     sheet = Sheet(NAME, one_page=True)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
+    sheet.heights[1] = 27
     for row, word, text in ((2, "name", name), (3, "id", mark)):
         sheet.label(row, TEXT_COLUMN, word, "setting_name")
         sheet.label(row, TEXT_COLUMN + 1, text, "text_line")
@@ -51,6 +52,7 @@ def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: s
     sheet.heights[5] = 20 * math.ceil(len(task) / 75)
     if checks:
         check.score(sheet, 7, TEXT_COLUMN, checks)
+        sheet.heights[7] = 20
     if lesson.bug:
         row = _said(sheet, 9, (FIND, *([SIGNS] if checks else []), MEND))
         shown, yours = ["value", "gradient"], gradients.MENDABLE
