@@ -12,6 +12,7 @@ from sheetgrad import Lesson, LessonError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.sources import available, templates_folder
 from sheetgrad.planning import make_plan
+from sheetgrad.sheets import way
 from sheetgrad.sheets.cover import settings_places
 
 TABLE = dict(
@@ -148,6 +149,8 @@ def test_every_gradient_is_on_the_map_once_and_leads_to_its_first_number(cover):
     wanted = [line.target for line in one.program.backward if line.target.endswith(".g")]
     links = [label for label in sheet.labels if label.style == "map_back_link"]
     assert sorted(label.text.split(" ")[0] for label in links) == sorted(wanted)
+    several = [label for label in links if " " not in label.text]
+    assert all(len(label.text) * way.CODE <= sheet.widths[label.column] for label in several)
     for label in links:
         found = shown_at(plan, *coordinate_to_tuple(label.cell))
         assert found == np.ravel(values[label.text.split(" ")[0]])[0]
@@ -177,7 +180,9 @@ def test_the_map_of_a_long_program_is_whole_and_leaves_the_rest_in_sight():
     assert len(texts(sheet, "map_line")) == len(gpt.program.steps) > 20
     for style in ("first_link", "proof", "link", "legend_gradient", "setting_beside"):
         assert height(sheet, next(label.row for label in sheet.labels if label.style == style)) <= SCREEN[0]
-    assert all(len(text) <= 38 for text in texts(sheet, "map_back_link") + texts(sheet, "map_line"))
+    for style, column in (("map_line", way.LINE), ("map_back_link", way.BACK)):
+        room = sheet.widths[column] * (way.BACKS if column == way.BACK else 1)
+        assert all(len(text) * way.CODE <= room for text in texts(sheet, style))
 
 
 def test_a_lesson_without_an_answer_shows_its_text_and_a_first_step():
