@@ -155,6 +155,10 @@ SPREAD = [  # what counts for every element needs no word for it
     ("r = x ** 2\nloss = (r ** 2).mean()", {"r.g": "2 * r / 6", "x.g": "r.g * 2 * x"}),
     ("loss = x.sum() * y.sum()", {"x.g": "y.sum()"}),
     ("loss = x.sum()", {"x.g": "1"}),
+    ("r = x[:, 1:]\nloss = r.mean()", {"r.g": "1 / 4", "x.g": "zeros((2, 3)).at[:, 1:].add(r.g)"}),
+    ("loss = x[:, 1:].mean()", {"x.g": "zeros((2, 3)).at[:, 1:].add(1 / 4)"}),
+    ("s = y.sum()\nloss = (s * x.T).sum()", {"product.g": "1", "x.g": "product.g.T * s"}),
+    ("r = x.mean(1)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g[:, None] / 3"}),
     ("r = x.reshape(3, 2)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g.reshape(2, 3)"}),
 ]
 
