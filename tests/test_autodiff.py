@@ -259,7 +259,16 @@ def test_what_is_outside_the_language_is_refused(text):
         differentiate(parse_lines(text), {"x": (2,)}, ["x"], builtin_rules())
 
 
+def test_an_operation_of_ones_own_may_say_what_its_result_is_called():
+    entry = '[cube]\nforward = "a ** 3"\na = "g * 3 * a ** 2"\n'
+    for called, name in (('called = "volume"', "volume"), ("", "cube_x")):
+        own = with_own_operations(tomllib.loads(entry + called))
+        program = differentiate(parse_lines("loss = relu(cube(x))"), {"x": ()}, ["x"], own)
+        assert [step.heading for step in program.steps] == [f"{name} = cube(x)", f"loss = relu({name})"]
+
+
 WRONG_OPERATIONS = [
+    ('[f]\nforward = "a * 2"\na = "g"\ncalled = "a b"', "expected a plain name"),
     ('[a_b]\nforward = "a.__class__"\na = "g"', "found .__class__"),
     ('[f]\nforward = "f(a)"\na = "g"', "calls itself"),
     ('[f]\nforward = "h(a)"\na = "g"\n[h]\nforward = "f(a)"\na = "g"', "calls itself"),

@@ -34,7 +34,7 @@ def in_numbers(expression: Expr, number: Callable[[Ref, bool], Expr]) -> Expr:
     sentence: Expr = Text("") if isinstance(parts[0], Ref) else Text(parts[0])
     for k, word in enumerate(parts):
         if isinstance(word, Ref):
-            sentence = Op("&", sentence, number(word, _between(parts, k)))
+            sentence = Op("&", sentence, number(word, stands_between(parts, k)))
         elif k:
             sentence = Op("&", sentence, Text(word))
     return sentence
@@ -45,7 +45,7 @@ def element_name(tensor: str, index: Index) -> str:
     return f"{tensor}[{','.join(str(i + 1) for i in index)}]" if index else tensor
 
 
-def _between(parts: Sequence[Word], k: int) -> bool:
+def stands_between(parts: Sequence[Word], k: int) -> bool:
     """Whether an element follows a sign or is raised to a power."""
     before = str(parts[k - 1]) if k else ""
     after = str(parts[k + 1]) if k + 1 < len(parts) else ""
