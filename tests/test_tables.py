@@ -188,6 +188,11 @@ def shifted(chance):
     return {"start": number(chance), "label": "w[1]", "number": str(chance.choice(["w[1]", "w[2]"])), "amount": 1e-4}
 
 
+def said(generator) -> dict:
+    """A number of any size, as a sentence says it."""
+    return {"number": generator.normal() * 10.0 ** generator.integers(-3, 3)}
+
+
 SCENES = {
     "passes": shifted,
     "agreement": agreement,
@@ -202,6 +207,7 @@ SCENES = {
     "steps": grown,
     "jacobian": matrices,
     "waiting": filled,
+    "spoken": said,
 }
 KNOWN = ("ways", "always", "no_change", "here", "largest", "longest", "entries", "every", "total")  # in the formula
 
