@@ -22,7 +22,6 @@ STEPS = 20
 NET = """
 title = "A net that learns"
 question = "How?"
-laboratory = false
 forward = '''
 h = tanh(x @ w1 + b1)
 out = h @ w2 + b2

@@ -19,7 +19,7 @@ from sheetgrad.lines.parse import LanguageError, parse_expression
 from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.lines.typed import Range as Cells
 from sheetgrad.planning import make_plan
-from sheetgrad.sheets import step_size, tangent
+from sheetgrad.sheets import best_h, tangent
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK, UNKNOWN
 from sheetgrad.tables.table import table
 from sheetgrad.verifying.verify import difference
@@ -110,7 +110,7 @@ def tally(chance):
 
 
 def small_steps(chance):
-    found = {**losses(chance, 15), **listed(chance), "h": np.array(step_size.STEPS)}
+    found = {**losses(chance, 15), **listed(chance), "h": np.array(best_h.STEPS)}
     slope, bend = number(chance), number(chance)
     for word, sign in (("plus", 1), ("minus", -1), ("plus_half", 0.5), ("minus_half", -0.5)):
         found[word] = found["now"] + sign * found["h"] * slope + bend * (sign * found["h"]) ** 2
@@ -194,10 +194,10 @@ SCENES = {
     "nudge": nudge,
     "check": check,
     "tally": tally,
-    "step_size": small_steps,
+    "best_h": small_steps,
     "tangent": curve,
     "ripple": chain,
-    "steps": grown,
+    "row_by_row": grown,
     "jacobian": matrices,
     "waiting": filled,
 }
@@ -415,6 +415,7 @@ def covered(formats: dict[str, list], cell: str) -> list:
 KINKS = """
 title = "t"
 question = "q"
+laboratory = true
 forward = "loss = (relu(x) * w).sum()"
 ops.relu = {forward = "maximum(a, 0)", a = "g * (a > 0) * 1.01"}
 tensors.x = {role = "input", values = [0.0, 1.0, -1.0]}
@@ -427,7 +428,7 @@ def test_verdicts_and_changes_take_the_colours_of_what_they_say(tmp_path):
     build(lesson, path)
     plan, values = make_plan(lesson), load_workbook(path, data_only=True)
     seen = set()
-    for name, sentence in (("Nudge", False), ("Step size", False), ("Lesson", True)):
+    for name, sentence in (("Nudge", False), ("Best h", False), ("Lesson", True)):
         rules = formats(path, name)
         areas = plan.sheet(name).sentences if sentence else plan.sheet(name).verdicts
         assert areas

@@ -1,4 +1,4 @@
-"""The whole forward pass laid flat, once a line: what the Nudge, Step size and Tangent sheets are made of.
+"""The whole forward pass laid flat, once a line: what the Nudge, Best h and Tangent sheets are made of.
 
 A line is a row of the sheet, or a column where the forward pass is too long for a row. The first line holds names,
 the second the numbers as they are; in each of the others one number is nudged and everything that depends on it is

@@ -1,6 +1,6 @@
-"""The Step size sheet: one number, nudged by a tenth, a hundredth, … 10⁻¹⁵. Which nudge gives the best slope?
+"""The Best h sheet: one number, nudged by a tenth, a hundredth, … 10⁻¹⁵. Which nudge gives the best slope?
 
-Why there is a best one, and what each field says, stands in ``step_size.toml``.
+Why there is a best one, and what each field says, stands in ``best_h.toml``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Passes, pass_cells,
 from sheetgrad.sheets import nudge, numbers
 from sheetgrad.tables.table import table
 
-NAME = "Step size"
-PICKED = "laboratory.step_size"
-TABLE = table("step_size")
+NAME = "Best h"
+PICKED = "laboratory.best_h"
+TABLE = table("best_h")
 STEPS = tuple(float(f"1e-{k}") for k in range(1, 16))
 VISIBLE = TABLE.shown
 TOP = 18
