@@ -185,7 +185,7 @@ d = {role = "parameter", values = [-1.5, 0.5]}
 )
 @pytest.mark.parametrize("typed", [0.0, -1.0, "abc", None, 1e-14, 5.0])
 def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(shelf, tmp_path, engine, typed):
-    path, _ = shelf.built(lesson_of(LAYER))
+    path, _ = shelf.built(lesson_of(LAYER, "typed"))
     book = load_workbook(path)
     book[H.sheet].cell(H.row, H.column).value = typed
     book.save(tmp_path / "typed.xlsx")
@@ -202,7 +202,7 @@ def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(she
         assert sentence.startswith("cannot tell for") and sentence.endswith(said)
     else:
         assert sentence == f"12 of 12 gradients agree with their nudges {AGREE}" and not said
-        warning = found[nudge.NAME].get("D4")
+        warning = found[nudge.NAME].get(address(*nudge.WARNING))
         assert warning == nudge.TABLE.constants["refused"]
 
 

@@ -35,7 +35,7 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.tables.table import table
 
-LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
+LONGEST_ROW = 480  # cells of forward pass, so that a row keeps within 1,024 columns; more are laid down a column
 FIRST_LINE = 2  # after the names and the numbers as they are
 TABLE = table("passes")
 # The passes that a verdict needs, by their lines in passes.toml: what each is called, and how many h it moves a number.
@@ -274,7 +274,10 @@ class Passes:
         self.sheet.formulas(*at, filled, expected, style, tolerance=tolerance, number_format=form, **more)
 
     def as_it_is(self, values: Mapping[str, np.ndarray]) -> None:
-        """The tensors laid flat once, as they are: what the nudged copies start from."""
+        """The tensors laid flat once, as they are: what the nudged copies start from. A row of them is folded away."""
+        self.sheet.label(*self.cell(1, 0), "as it is", "number_muted")
+        if self.across:
+            self.sheet.folded_rows.append((self.cell(1, 0)[0],) * 2)
         starts = [(self.laid.orders[name], self.passes[0][name]) for name in self.names] + list(self.flat.items())
         printer = Printer(self.drawing.places)
         for part, field in starts:

@@ -235,7 +235,6 @@ class _Training:
         sheet.label(passes.top - 2, 2, f"Step 0 is the start; each {what} after it is one step", "section")
         for k, word in enumerate(("step", self.program.loss, "lr")[: passes.summary]):
             sheet.label(*passes.cell(0, k), word, "header")
-        sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
         passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, STEP, [float(k) for k in range(self.steps + 1)], "step", "0")
