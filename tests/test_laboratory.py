@@ -211,7 +211,9 @@ def test_a_bias_moves_every_example_and_a_weight_a_column(workbook):
         changed = lesson.with_setting("laboratory.ripple", pick)
         sheet = make_plan(changed).sheet("Ripple")
         out = next(label.row for label in sheet.labels if label.text == "out" and label.column == ripple.CHAIN)
-        (count,) = [b for b in sheet.blocks if (b.row, b.column) == (out, ripple.CHAIN + ripple.CHAIN_COLUMNS["count"])]
+        (count,) = [
+            b for b in sheet.blocks if (b.row, b.column) == (out, ripple.chain_columns(lesson.program)["count"])
+        ]
         assert count.expected[0, 0] == moved
 
 
@@ -227,11 +229,8 @@ def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(na
         sheet = make_plan(changed).sheet("Ripple")
         blocks = {(b.row, b.column): b.expected[0, 0] for b in sheet.blocks}
         whole = [row for (row, column), value in blocks.items() if value == ripple.TABLE.constants["whole"]]
-        sums = [
-            blocks[row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]]
-            for row in whole
-            if (row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]) in blocks
-        ]
+        passed = ripple.chain_columns(lesson.program)["passed"]
+        sums = [blocks[row, passed] for row in whole if (row, passed) in blocks]
         assert len(sums) >= (2 if gradient else 1)
         if not (name == "kinks" and pick in ("x[2]", "y[2]", "p[2]", "q[2]")):
             np.testing.assert_allclose(sums, gradient, rtol=1e-5, atol=1e-6)

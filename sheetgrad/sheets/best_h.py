@@ -58,7 +58,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         sheet.print_columns = passes.cell(0, VISIBLE)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.bottom))
-    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, 2 + VISIBLE)}
+    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, 2 + VISIBLE)} | {2: 17.0}
     if across:
         sheet.widths |= {k: COLUMN_WIDTH for k in range(2 + VISIBLE, last + 1)}
         sheet.widths[2 + lines.at["cause"]] = 34.0
@@ -121,7 +121,7 @@ def _chart(sheet: Sheet, lines: Lines) -> None:
     )
     title, column = "How far the slope is from the gradient", 2 + lines.at["computed"]
     sheet.charts.append(
-        Chart(4, column, title, "h, the size of the nudge", "error", series, 20.0, 10.5, logarithmic=True)
+        Chart(4, column, title, "h, the size of the nudge", "error", series, 20.0, 10.5, (STEPS[-1], STEPS[0]), True)
     )
 
 

@@ -34,7 +34,7 @@ class Laboratory(Section):
     best_h: str = setting("", PICK_ONE)
     ripple: str = setting("", PICK_ONE)
     tangent: str = setting("", PICK_ONE)
-    nudge: float = setting(0.1)
+    nudge: float = setting(0.001)
     reach: float = setting(0.5)
 
 

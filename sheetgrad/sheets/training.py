@@ -291,7 +291,9 @@ class _Training:
         x, y = (passes.area(FIRST_LINE, passes.last_line, k) for k in (STEP, LOSS))
         series = (Series(loss, x, y, "gradient"),)
         height = self._chart_height()
-        sheet.charts.append(Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height))
+        sheet.charts.append(
+            Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height, (0, self.steps))
+        )
         sheet.names["training_loss"] = y
 
     def _losses(self) -> None:

@@ -17,6 +17,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
+from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles.numbers import NumberFormat
 from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -36,6 +38,10 @@ from sheetgrad.xlsx.parts import rewritten
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 2  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
+LARGE, LARGE_FORMAT = (
+    100_000,
+    NumberFormat(numFmtId=11, formatCode="0.00E+00"),
+)  # of numbers that have become that large
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
@@ -136,7 +142,10 @@ class Styles:
             side = Side(style="thin", color="FFFFFF") if style.grid else Side(style="medium", color=EDITABLE)
             named.border = Border(left=side, right=side, top=side, bottom=side)
         named.alignment = Alignment(
-            horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
+            horizontal=style.align,
+            vertical="top" if role == "text" else "center",
+            wrap_text=style.wrap,
+            shrink_to_fit=number_format not in ("General", "@") or None,  # rather smaller than ###
         )
         named.number_format = number_format
         named.protection = Protection(locked=not style.unlocked)
@@ -159,6 +168,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
+    _large(target, sheet)
     draw_charts(target, sheet)
     _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
@@ -223,17 +233,28 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+def _large(target: Worksheet, sheet: Sheet) -> None:
+    """Numbers that have grown too long for their cells are written with an exponent."""
+    rule = FormulaRule(formula=[f"IF(ISNUMBER(A1),ABS(A1)>={LARGE})"])
+    rule.dxf = DifferentialStyle(numFmt=LARGE_FORMAT)
+    target.conditional_formatting.add(f"A1:{address(sheet.last_row, sheet.last_column)}", rule)
+
+
 def _changes(target: Worksheet, sheet: Sheet) -> None:
-    """Changes that are not 0 are marked."""
+    """Changes that are not 0 are marked. An application may take the first rule alone, so that it also says how large
+    numbers are written."""
     for area, other in sheet.changes:
         first = address(area.top, area.left)
         change = f"{first}-{address(other.top, other.left)}" if other else first
-        rule = FormulaRule(
-            formula=[f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})"],
-            fill=PatternFill("solid", bgColor=CHANGED[0]),
-            font=Font(color=CHANGED[1], bold=True),
-        )
-        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+        marked = f"ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)}"
+        for formula, written in ((f"AND({marked},ABS({first})>={LARGE})", LARGE_FORMAT), (f"AND({marked})", None)):
+            rule = FormulaRule(
+                formula=[formula],
+                fill=PatternFill("solid", bgColor=CHANGED[0]),
+                font=Font(color=CHANGED[1], bold=True),
+            )
+            rule.dxf.numFmt = written
+            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
