@@ -13,7 +13,7 @@ from sheetgrad.autodiff.rounding import carried
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
+from sheetgrad.plan.blocks import Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Passes, pass_cells, run_ways
@@ -54,17 +54,16 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     _notes(sheet)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
     if across:
-        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1] + 1, last))
+        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1], last))
         sheet.print_columns = passes.cell(0, VISIBLE)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.bottom))
-    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, 2 + VISIBLE)} | {2: 17.0}
+    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, last + 1)} | sheet.widths
     if across:
-        sheet.widths |= {k: COLUMN_WIDTH for k in range(2 + VISIBLE, last + 1)}
-        sheet.widths[2 + lines.at["cause"]] = 34.0
+        sheet.widths |= {2: 17.0, 2 + lines.at["cause"]: 34.0}
         sheet.heights[TOP + 1] = 32
     else:
-        sheet.widths |= {k: 12.5 for k in range(2 + VISIBLE, last + 1)} | {2: 22.0}
+        sheet.widths[2] = max(22.0, sheet.widths[2])
         sheet.heights[passes.cell(0, lines.at["cause"])[0]] = 42
     return sheet
 

@@ -26,7 +26,7 @@ from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, cells_of, single
-from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Laid, Passes, lay_flat, pass_cells, run_ways
+from sheetgrad.plan.passes import LETTER, LONGEST_ROW, TITLES, WAYS, Laid, Passes, lay_flat, pass_cells, run_ways
 from sheetgrad.tables.table import table
 
 NAME = "Nudge"
@@ -123,15 +123,16 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     whole = Placement(NAME, TOP, first, shape, ((1, 0), (0, 1)))
     sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), whole, places)
     _carried(sheet, drawing, lesson, values, row + 1)
-    _look(sheet, across)
+    _look(sheet, lesson, across)
     return sheet
 
 
-def _look(sheet: Sheet, across: bool) -> None:
+def _look(sheet: Sheet, lesson: Lesson, across: bool) -> None:
     """Widths of columns, what folds away, and pages."""
     last = sheet.last_column
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)}
-    sheet.widths |= {2: 15.0} | {k: 13.5 for k in range(3, 2 + VISIBLE)}
+    names = max(15.0, *(1 + LETTER * len(name) for name in lesson.numbers))
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)} | sheet.widths
+    sheet.widths |= {2: max(names, sheet.widths[2])} | {k: 13.5 for k in range(3, 2 + VISIBLE)}
     sheet.pages_wide = 1 if across else -(-last // PAGE_COLUMNS)
     if across:
         sheet.heights[TOP] = 24

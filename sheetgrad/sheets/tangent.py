@@ -56,8 +56,8 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         sheet.print_columns = passes.cell(0, fields)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, fields)[0], passes.bottom))
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, max(last, 16) + 1)}
-    sheet.widths |= {k: 11.5 for k in range(2, 7)} | {2: 14.0}
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, max(last, 16) + 1)} | sheet.widths
+    sheet.widths |= {k: 11.5 for k in range(3, 7)} | {2: max(14.0, sheet.widths[2])}
     return sheet
 
 
