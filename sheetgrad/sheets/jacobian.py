@@ -65,10 +65,10 @@ def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Ja
             )
         shapes = program.shapes[output], program.shapes[given]
         if any(len(shape) not in (1, 2) for shape in shapes):
-            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row an example")
+            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row for each example")
         if len(shapes[1]) == 2 and (len(shapes[0]) != 2 or shapes[0][0] != shapes[1][0]):
             raise LessonError(
-                f"{where}: {given} has not one row an example, as {output} has; pair it with data or a bias"
+                f"{where}: {given} has not one row for each example, as {output} has; pair it with data or a bias"
             )
         if len(shapes[0]) == 2:
             examples = min(examples, shapes[0][0])

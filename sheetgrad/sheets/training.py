@@ -384,10 +384,10 @@ class _Training:
             for key in (self.last_shown, f"{self.trained[-1]}.g")
         }
         shown, last = ends[self.last_shown], passes.cell(passes.last_line, passes.fields - 1)[1]
-        if self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_columns.append((passes.cell(0, shown)[1] + 2, last))
-        elif not self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_rows.append((passes.cell(0, shown)[0] + 2, passes.bottom))
+        if self.across and passes.fields - 1 > shown:
+            sheet.folded_columns.append((passes.cell(0, shown + 1)[1], last))
+        elif passes.fields - 1 > shown:
+            sheet.folded_rows.append((passes.cell(0, shown + 1)[0], passes.bottom))
         if self.across:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
         sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | sheet.widths
