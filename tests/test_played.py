@@ -64,6 +64,7 @@ def test_a_workbook_that_was_played_with_verifies(shelf, name, engine):
 
 
 @needs_libreoffice
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_so_it_does_when_libreoffice_computed_and_saved_it(shelf, name):
     saved = shelf.saved_by_libreoffice("played", lambda _: [played(shelf, other) for other in NAMES])

@@ -7,11 +7,11 @@ the run tells at its end it happens again.
 
 import os
 import random
-import re
 import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import count as counted
 from pathlib import Path
 
 import formualizer
@@ -39,7 +39,7 @@ from sheetgrad.verifying.proof import prove as proven
 from sheetgrad.verifying.verify import difference
 
 REGRESSIONS = Path(__file__).parent / "regressions"
-FEW, MANY = 70, int(os.environ.get("SHEETGRAD_RANDOM", "1000"))
+FEW, MANY = 30, int(os.environ.get("SHEETGRAD_RANDOM", "1000"))
 SEED = seed_of_this_run()
 drawn = settings(
     deadline=None,
@@ -121,13 +121,15 @@ def template(choose: Choose) -> str:
     terms = [name if shapes[name] == () else f"{name}.{choose(['mean', 'sum'])}()" for name in ends]
     lines.append(f"loss = {' + '.join(terms)}")
     text = "\n".join(lines)
-    tensors = []
+    tensors, place = [], counted()
     for name in "xwbcv":
         if name not in {part for line in parse_lines(text) for part in mentioned(line.expression)}:
             continue
         size = int(np.prod(shapes[name], dtype=int))
-        numbers = [choose(range(-6, 7)) / 4 + 0.03 * k + 0.07 for k in range(size)]  # no ties, nothing at 0
-        values = np.round(np.array(numbers), 2).reshape(shapes[name]).tolist()
+        numbers = [
+            choose(range(-3, 4)) / 2 + 0.01 * next(place) + 0.075 for _ in range(size)
+        ]  # no ties, none at an edge
+        values = np.round(np.array(numbers), 3).reshape(shapes[name]).tolist()
         tensors.append(f'{name} = {{role = "{"input" if name == "x" else "parameter"}", values = {values}}}')
     return (
         f"title = 'Random'\nquestion = 'Does it hold?'\nlaboratory = true\nforward = '''\n{text}\n'''\n[tensors]\n"
@@ -257,9 +259,6 @@ def sample(count: int) -> list[Lesson]:
     return lessons
 
 
-SAME_TWICE = re.compile(r"(maximum|minimum)\((\w+), \2\)")  # alone, each rule of such a tie may say what it likes
-
-
 @pytest.mark.parametrize("count", [40, pytest.param(MANY, marks=pytest.mark.long)])
 def test_a_random_slip_in_a_rule_is_always_caught_and_blamed(count):
     chance, seen = random.Random(SEED), Counter()
@@ -279,7 +278,7 @@ def test_a_random_slip_in_a_rule_is_always_caught_and_blamed(count):
             told
         )
         assert not wrong.ok and wrong.proven + len(wrong.wrong) == wrong.gradients, told
-        assert blamed in wrong.blamed or SAME_TWICE.search(lesson.forward), told
+        assert blamed in wrong.blamed, told
         seen[blamed] += 1
     assert len(seen) > 10  # rules and arguments of all kinds
 
@@ -304,7 +303,8 @@ def test_workbooks_of_a_sample_of_random_lessons_verify(shelf, count):
 
 
 @needs_libreoffice
-@samples
+@pytest.mark.long
+@pytest.mark.parametrize("count", [40])
 def test_a_sample_of_random_lessons_verifies_in_libreoffice(shelf, count):
     lessons = {lesson.name: lesson for lesson in sample(count)}
     books = shelf.saved_by_libreoffice(f"random-{count}", lambda _: [shelf.built(one)[0] for one in lessons.values()])

@@ -244,8 +244,8 @@ class _Tensor:
 def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """The lesson's own rules whose lines are wrong, such as ``[ops.cube] a``.
 
-    Each is proven alone, where the lesson uses it, on the numbers of its own arguments and for a result that counts with
-    random weights.
+    Each is proven alone, where the lesson uses it, for a result that counts with random weights: on the numbers of its own
+    arguments and on these moved apart, since where two are equal many a gradient will do.
     """
     found: dict[str, None] = {}
     program = lesson.program
@@ -271,8 +271,10 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
     }
     names = {id(arguments[word]): ast.Name(word, ast.Load()) for word in rule.arguments}
     alone = rebuilt(node, lambda part: names.get(id(part)))
+    generator = np.random.default_rng(0)
     result = np.asarray(evaluate(alone, given, NUMBERS, lesson.rules))
-    given["weights"] = np.random.default_rng(0).uniform(0.5, 1.5, result.shape)
+    given["weights"] = generator.uniform(0.5, 1.5, result.shape)
+    apart = given | {word: given[word] * generator.uniform(0.9, 1.1, given[word].shape) for word in rule.gradients}
     total = ast.parse(f"{WEIGHTED}(result, weights)", mode="eval").body
     rules = {**lesson.rules, WEIGHTED: read_rule(WEIGHTED, {"forward": "(a * b).sum()", "a": "g * b"}, lesson.rules)}
     lines = [Assignment("result", alone, "", 1), Assignment("total", total, "", 2)]
@@ -283,6 +285,6 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
             program = differentiate(lines, shapes, [word], rules)
         except LanguageError:
             continue  # it does not fit here, where the lesson does not need it
-        if _proven(program, program.run(given))[0].wrong:
+        if any(_proven(program, program.run(numbers))[0].wrong for numbers in (given, apart)):
             wrong.append(word)
     return wrong
