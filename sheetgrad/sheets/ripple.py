@@ -25,7 +25,6 @@ from sheetgrad.plan.blocks import COLUMN_WIDTH, NO_CHANGE, Block, Sheet
 from sheetgrad.plan.drawing import Drawing, copied, copy_blocks, formula_blocks
 from sheetgrad.plan.extents import extent, panels, placed
 from sheetgrad.plan.fields import cells_of, largest, panel, single
-from sheetgrad.plan.passes import LETTER
 from sheetgrad.plan.placing import Copy, Placing
 from sheetgrad.sheets import numbers
 from sheetgrad.tables.table import table
@@ -166,7 +165,7 @@ class _Ripple:
         self._chain()
         last = sheet.last_column
         sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | {PANEL: 12.5}
-        names = 1 + LETTER * max(map(len, self.moved))
+        names = 2 + 1.2 * max(map(len, self.moved))  # in larger letters
         sheet.widths |= {CHAIN: max(COLUMN_WIDTH, names), self.columns["passed"]: 13.5}
         sheet.sections += sorted(self.top.values())
         return sheet
