@@ -26,6 +26,14 @@ TABLE = table("best_h")
 STEPS = tuple(float(f"1e-{k}") for k in range(1, 16))
 VISIBLE = TABLE.shown
 TOP = 18
+EXPONENTS = (
+    "shown",
+    "apart",
+    "computed",
+    "should",
+    *("right_error", "central_error", "right_theory", "central_theory"),
+)
+WIDTHS = {"h": 17.0, "up": 12.0, "down": 12.0, **dict.fromkeys(EXPONENTS, 10.5), "cause": 28.0}  # kept small for paper
 PANEL = 4  # its column of numbers; row 4 has the name
 CELLS = {word: (row, PANEL) for row, word in enumerate(("value", "gradient", "loss", "second", "third"), 5)}
 CELLS |= {
@@ -60,8 +68,8 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.bottom))
     sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, last + 1)} | sheet.widths
     if across:
-        sheet.widths |= {2: 17.0, 2 + lines.at["cause"]: 34.0}
-        sheet.heights[TOP + 1] = 32
+        sheet.widths |= {2 + lines.at[word]: wide for word, wide in WIDTHS.items()}
+        sheet.heights[TOP + 1] = 46
     else:
         sheet.widths[2] = max(22.0, sheet.widths[2])
         sheet.heights[passes.cell(0, lines.at["cause"])[0]] = 42
