@@ -33,9 +33,9 @@ PAGES = HERE / "lessons"
 README = {  # the pictures of the README: lesson and sheet
     "gradients": ("mini-batch", "Gradients"),
     "nudge": ("mini-batch", "Nudge"),
-    "step-size": ("step-size", "Step size"),
-    "ripple": ("mini-batch", "Ripple"),
-    "tangent": ("neuron", "Tangent"),
+    "best-h": ("step-size", "Best h"),
+    "ripple": ("chain-rule", "Ripple"),
+    "tangent": ("kinks", "Tangent"),
     "training": ("training", "Training"),
     "handout": ("a handout", "Gradients"),
     "grades": ("a report", "Grades"),
@@ -65,7 +65,7 @@ def lessons() -> list[Lesson]:
 
 def pictured(lesson: Lesson) -> list[str]:
     """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
-    about = {"step-size": ["Step size"], "kinks": ["Nudge"]}.get(lesson.name, [])
+    about = {"step-size": ["Best h"], "kinks": ["Nudge"]}.get(lesson.name, [])
     asked = [kind.name for kind in sheet_kinds() if kind.key in lesson.sections and kind.fields and not kind.hidden]
     return ["Gradients", *about, *asked]
 

@@ -28,6 +28,7 @@ from sheetgrad import EngineError, GradcheckError, gradcheck
 from sheetgrad.gradchecking.check import check
 from sheetgrad.gradchecking.draws import drawn
 from sheetgrad.gradchecking.ranges import Range
+from sheetgrad.workbook.style import AGREE, WRONG
 
 X, W, Y = [[1, 2], [3, -1], [0.5, 1]], [[0.5, -1], [1, 0.25]], [[1, 0], [0, 1], [1, 1]]
 LOSS, WEIGHTS = "Net!A10", "Net!D1:E2"
@@ -408,7 +409,7 @@ def test_the_report_marks_the_cells_and_is_not_written_over_anything(net, tmp_pa
     assert done.returncode == 1 and "Net!M6" in done.stdout and "3 of 4 gradients agree" in done.stdout
     book = load_workbook(tmp_path / "out.xlsx")
     colours = {cell: book["Net"][cell].fill.fgColor.rgb[-6:] for cell in ("M5", "M6")}
-    assert colours == {"M5": "DCFCE7", "M6": "FEE2E2"}
+    assert colours == {"M5": AGREE, "M6": WRONG}
     assert [row[9] for row in book["gradcheck"].iter_rows(min_row=4, values_only=True)] == ["✓", "✓", "✗", "✓"]
     assert book["Net"]["M6"].value == load_workbook(net)["Net"]["M6"].value
     again = (

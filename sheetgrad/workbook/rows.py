@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from itertools import repeat
 
@@ -11,29 +11,31 @@ from sheetgrad.formulas.places import letter
 from sheetgrad.plan.blocks import Block, Label, Sheet
 from sheetgrad.xlsx.stored import UNSAID
 
-StyleOf = Callable[[str, str], int]  # the number of a style in the file, by its role and number format
+# The number of a style in the file, by its role and number format, and whether it is of the first cell of a row.
+StyleOf = Callable[[str, str, bool], int]
 Cell = tuple[int, str]  # the number of its style, and its XML after that
 
 
 def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
     """The XML of every row from the top."""
-    blocks: dict[int, list[tuple[Block, int]]] = defaultdict(list)
+    blocks: dict[int, list[tuple[Block, Iterable[int]]]] = defaultdict(list)
     labels: dict[int, list[Label]] = defaultdict(list)
     for block in sheet.blocks:
-        style = style_of(block.style, block.number_format)
+        first, other = (style_of(block.style, block.number_format, first) for first in (True, False))
+        numbers = [first, *repeat(other, block.columns - 1)]
         for row in range(block.row, block.row + block.rows):
-            blocks[row].append((block, style))
+            blocks[row].append((block, numbers))
     for label in sheet.labels:
         labels[label.row].append(label)
     attributes = _row_attributes(sheet)
     for row in sorted(blocks.keys() | labels.keys() | attributes.keys()):
         cells: dict[int, Cell] = {}
-        for block, style in blocks.get(row, ()):
+        for block, numbers in blocks.get(row, ()):
             last = block.column + block.columns
-            cells.update(zip(range(block.column, last), zip(repeat(style), _block_row(block, row)), strict=False))
+            cells.update(zip(range(block.column, last), zip(numbers, _block_row(block, row), strict=True), strict=True))
         for label in labels.get(row, ()):
             _, before = cells.get(label.column, (0, "/>"))
-            cells[label.column] = style_of(label.style, "General"), text(label.text) if label.text else before
+            cells[label.column] = style_of(label.style, "General", True), text(label.text) if label.text else before
         inside = "".join([f'<c r="{letter(at)}{row}" s="{s}"{rest}' for at, (s, rest) in sorted(cells.items())])
         yield f'<row r="{row}"{attributes.get(row, "")}>{inside}</row>'.encode()
 
@@ -41,9 +43,8 @@ def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
 def _row_attributes(sheet: Sheet) -> dict[int, str]:
     """Of the rows that are not as usual: how high they are, and that they are folded."""
     found = {row: f' ht="{height}" customHeight="1"' for row, height in sheet.heights.items()}
-    for first, last in sheet.folded_rows:
-        for row in range(first, last + 1):
-            found[row] = found.get(row, "") + ' outlineLevel="1" hidden="1"'
+    for row in {row for first, last in sheet.folded_rows for row in range(first, last + 1)}:
+        found[row] = found.get(row, "") + ' outlineLevel="1" hidden="1"'
     return found
 
 

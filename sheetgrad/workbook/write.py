@@ -6,10 +6,12 @@ import errno
 import gc
 import io
 import json
+import math
 import re
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lxml.etree import LxmlError
@@ -17,6 +19,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
+from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles.numbers import NumberFormat
 from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -27,15 +31,18 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
 from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
-from sheetgrad.plan.pages import pages
+from sheetgrad.plan.pages import ROW_HEIGHT, pages
 from sheetgrad.workbook.charts import absolute, draw_charts
 from sheetgrad.workbook.rows import written_rows
-from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS
+from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS, WHITE
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 2  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
+LARGE = 100_000  # from here on numbers are written with an exponent
+EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
+LINE = 1.3  # height of a line of text, in sizes of its letters
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
@@ -47,8 +54,8 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
     book = Workbook()
     book.remove(book.active)
     styles = Styles(book)
-    parts = {f"xl/worksheets/sheet{number}.xml": sheet for number, sheet in enumerate(plan.sheets, 1)}
-    for sheet in plan.sheets:
+    parts = {f"xl/worksheets/sheet{number}.xml": tall_enough(sheet) for number, sheet in enumerate(plan.sheets, 1)}
+    for sheet in parts.values():
         _set_up(book.create_sheet(sheet.name), sheet, styles)
     for name, area in plan.names.items():
         book.defined_names[name] = DefinedName(name, attr_text=absolute(area))
@@ -62,6 +69,16 @@ def write(plan: Plan, lesson_table: dict, path: Path) -> None:
         return _with_rows(part, parts[name], styles) if name in parts else part
 
     path.write_bytes(rewritten(_saved(book), change))
+
+
+def tall_enough(sheet: Sheet) -> Sheet:
+    """The sheet with rows as high as the letters in them, where it does not say how high they are."""
+    heights: dict[int, float] = {}
+    for label in sheet.labels:
+        letters = LINE * STYLES[label.style].size
+        if letters > ROW_HEIGHT and label.row not in sheet.heights:
+            heights[label.row] = max(heights.get(label.row, 0.0), math.ceil(letters))
+    return replace(sheet, heights=sheet.heights | heights)
 
 
 def _saved(book: Workbook) -> bytes:
@@ -104,14 +121,14 @@ class Styles:
     def __init__(self, book: Workbook):
         self.book = book
         self.scratch = book.create_sheet("scratch")
-        self.made: dict[tuple[str, str], int] = {}
+        self.made: dict[tuple[str, str, bool], int] = {}
         book.remove(self.scratch)
 
-    def number(self, role: str, number_format: str = "General") -> int:
-        """The number by which the cells of the file refer to the style."""
-        key = role, number_format
+    def number(self, role: str, number_format: str = "General", first: bool = False) -> int:
+        """The number by which the cells of the file refer to the style; the ``first`` of a row may look different."""
+        key = role, number_format, first and STYLES[role].edge is not None
         if key not in self.made:
-            style = self._named(role, number_format)
+            style = self._named(*key)
             self.book.add_named_style(style)
             cell = Cell(self.scratch, 1, 1)
             cell.style = style.name
@@ -119,9 +136,10 @@ class Styles:
         return self.made[key]
 
     @staticmethod
-    def _named(role: str, number_format: str) -> NamedStyle:
+    def _named(role: str, number_format: str, first: bool) -> NamedStyle:
         style = STYLES[role]
-        named = NamedStyle(f"sheetgrad {role} {number_format}".removesuffix(" General").replace("#", "n"))
+        name = f"sheetgrad {role} {number_format}".removesuffix(" General").replace("#", "n")
+        named = NamedStyle(f"{name} first" if first else name)
         named.font = Font(
             name=style.font,
             size=style.size,
@@ -132,11 +150,16 @@ class Styles:
         )
         if style.fill:
             named.fill = PatternFill("solid", fgColor=style.fill)
-        if style.grid or style.boxed:
-            side = Side(style="thin", color="FFFFFF") if style.grid else Side(style="medium", color=EDITABLE)
-            named.border = Border(left=side, right=side, top=side, bottom=side)
+        if style.grid or style.frame or style.boxed:
+            thin = Side(style="thin", color=style.frame or WHITE)
+            side = Side(style="medium", color=EDITABLE) if style.boxed else thin
+            left = Side(style="thick", color=style.edge) if first else side
+            named.border = Border(left=left, right=side, top=side, bottom=side)
         named.alignment = Alignment(
-            horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
+            horizontal=style.align,
+            vertical="top" if role == "text" else "center",
+            wrap_text=style.wrap,
+            shrink_to_fit=number_format not in ("General", "@") or None,  # rather smaller than ###
         )
         named.number_format = number_format
         named.protection = Protection(locked=not style.unlocked)
@@ -146,9 +169,10 @@ class Styles:
 def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     """All of a sheet but its cells. The styles of these are made here, since openpyxl writes them before the cells."""
     for block in sheet.blocks:
-        styles.number(block.style, block.number_format)
+        for first in (True, False):
+            styles.number(block.style, block.number_format, first)
     for label in sheet.labels:
-        styles.number(label.style)
+        styles.number(label.style, first=True)
         at = address(label.row, label.column)
         if label.span > 1 or label.rows > 1:
             last = label.row + label.rows - 1, label.column + label.span - 1
@@ -161,6 +185,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
+    _large(target, sheet)
     draw_charts(target, sheet)
     _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
@@ -225,17 +250,28 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+def _large(target: Worksheet, sheet: Sheet) -> None:
+    """Numbers that have grown too long for their cells are written with an exponent."""
+    rule = FormulaRule(formula=[f"IF(ISNUMBER(A1),ABS(A1)>={LARGE})"])
+    rule.dxf = DifferentialStyle(numFmt=EXPONENT)
+    target.conditional_formatting.add(f"A1:{address(sheet.last_row, sheet.last_column)}", rule)
+
+
 def _changes(target: Worksheet, sheet: Sheet) -> None:
-    """Changes that are not 0 are marked."""
+    """Changes that are not 0 are marked. An application may take the first rule alone, so that it also says how large
+    numbers are written."""
     for area, other in sheet.changes:
         first = address(area.top, area.left)
         change = f"{first}-{address(other.top, other.left)}" if other else first
-        rule = FormulaRule(
-            formula=[f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})"],
-            fill=PatternFill("solid", bgColor=CHANGED[0]),
-            font=Font(color=CHANGED[1], bold=True),
-        )
-        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+        marked = f"ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)}"
+        for formula, written in ((f"AND({marked},ABS({first})>={LARGE})", EXPONENT), (f"AND({marked})", None)):
+            rule = FormulaRule(
+                formula=[formula],
+                fill=PatternFill("solid", bgColor=CHANGED[0]),
+                font=Font(color=CHANGED[1], bold=True),
+            )
+            rule.dxf.numFmt = written
+            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:

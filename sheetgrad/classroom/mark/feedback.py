@@ -20,12 +20,24 @@ from sheetgrad.classroom.mark.answers import FOLLOWED, RIGHT, WORDS, Answer, Mar
 from sheetgrad.engines import EngineError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.workbook.reading import open_workbook
-from sheetgrad.workbook.style import AGREE, AGREE_INK, BAR, CODE, MUTED, UNSURE, WRONG, WRONG_INK
+from sheetgrad.workbook.style import (
+    AGREE,
+    AGREE_INK,
+    BAR,
+    CODE,
+    EDITABLE,
+    INK,
+    MUTED,
+    UNSURE,
+    UNSURE_INK,
+    WRONG,
+    WRONG_INK,
+)
 from sheetgrad.workbook.style import WORDS as CALIBRI
 from sheetgrad.workbook.values import store_values
 
 SHEET = "Feedback"
-LOOKS = {RIGHT: ("✓", AGREE, AGREE_INK), FOLLOWED: ("✓", UNSURE, "92400E")}
+LOOKS = {RIGHT: ("✓", AGREE, AGREE_INK), FOLLOWED: ("✓", UNSURE, UNSURE_INK)}
 ELSE = ("✗", WRONG, WRONG_INK)
 SAID = {RIGHT: "Right.", FOLLOWED: "Right for your own earlier numbers: this earns the mark. Those need another look."}
 LONGEST = 250  # characters of what shows when a cell is picked
@@ -82,13 +94,13 @@ def _mark_blank(book: Workbook, sheet: Worksheet, row: int, number: str, answer:
     where, at = place
     sign, fill, ink = LOOKS.get(answer.verdict, ELSE)
     said = SAID.get(answer.verdict) or WORDS[answer.hint]
-    _text(sheet.cell(row, 1), at, Font(name=CALIBRI, underline="single", color="1D4ED8"))
+    _text(sheet.cell(row, 1), at, Font(name=CALIBRI, underline="single", color=EDITABLE))
     sheet.cell(row, 1).hyperlink = Hyperlink(f"A{row}", location=f"'{where}'!{at}")
     _text(sheet.cell(row, 2), number, Font(name=CODE, size=10))
     _text(sheet.cell(row, 3), sign, Font(name=CALIBRI, bold=True, color=ink))
     sheet.cell(row, 3).fill = PatternFill("solid", fgColor=fill)
     sheet.cell(row, 3).alignment = Alignment(horizontal="center")
-    _text(sheet.cell(row, 4), said, Font(name=CALIBRI, color=MUTED if answer.verdict == RIGHT else "1F2937"))
+    _text(sheet.cell(row, 4), said, Font(name=CALIBRI, color=MUTED if answer.verdict == RIGHT else INK))
     book[where][at].fill = PatternFill("solid", fgColor=fill)
     shown = DataValidation(allow_blank=True, showInputMessage=True)
     shown.promptTitle, shown.prompt = f"{sign} {number}"[:30], said[:LONGEST]
