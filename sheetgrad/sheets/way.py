@@ -74,11 +74,13 @@ def _room(lesson: Lesson, written: Mapping[int, Sequence[Line]]) -> Room:
 
 
 def _texts(written: Sequence[Line]) -> list[str]:
-    """What stands on the map for the gradients that a step writes: the whole line of one, the names of several."""
+    """What stands on the map for the gradients that a step writes: the whole line of one, the names of several, side by
+    side where each has room."""
+    if len(written) == 1:
+        return [written[0].text]
     names = [line.target for line in written]
-    if len(names) > BACKS:
-        return [*names[: BACKS - 1], f"… {len(names) - BACKS + 1} more"]
-    return [line.text for line in written] if len(names) == 1 else names
+    room = (SHARED - LEAST) / BACKS * _columns(len(names))
+    return names if all(CODE * len(name) + 1 <= room for name in names) else ["  ".join(names)]
 
 
 def _columns(count: int) -> int:
