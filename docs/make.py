@@ -87,10 +87,15 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     """The page of a lesson."""
     plan = make_plan(lesson)
     shown = pictured(lesson)
-    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", ""]
-    for paragraph in lesson.text.split("\n\n"):
-        lines += [" ".join(paragraph.split()), ""]
+    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", "", *_paragraphs(lesson.answer)]
+    lines += ["## Do this first", "", *(f"{k}. {line}" for k, line in enumerate(lesson.first, 1)), ""]
+    lines += ["## At greater length", "", *_paragraphs(lesson.text)]
+    lines += ["## Step by step", ""] * bool(lesson.notes)
+    for name, note in lesson.notes.items():
+        step = next(step for step in lesson.program.steps if step.result == name)
+        lines += [f"{step.number}. `{step.written}`: {note}"]
     lines += [
+        "",
         "Forward:",
         "",
         "```python",
@@ -111,6 +116,11 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     around += [f"next: [{x.title}]({x.name}.md)" for x in others[at + 1 : at + 2]]
     lines.append(" · ".join([*around, "[all lessons](README.md)"]))
     return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> list[str]:
+    """A text of a template as lines of a page, each followed by an empty one."""
+    return [line for paragraph in text.split("\n\n") for line in (" ".join(paragraph.split()), "")]
 
 
 def _answer(lesson: Lesson) -> list[str]:

@@ -98,7 +98,9 @@ def check(chance):
     blanks.flat[0] = chance.choice(np.array([gradient, "", "x", np.nan], dtype=object))
     size = np.ones(3) if single or cells.size == 1 else np.array([1.0, 2, 1])
     given = {"block": cells, "blanks": blanks, "row": size, "column": size, "total": 3.0}
-    return {**found, **given, "h": float(found["h"][0]), "verdicts": list(chance.choice(["✓", "✗", "…"], 4))}
+    before = {key: value for key, value in filled(chance).items() if key != "number"} | {"waits_for": "waits for z.g"}
+    signs = list(chance.choice(["✓", "✗", "…", "kink", before["waits_for"]], 3))
+    return {**found, **given, **before, "h": float(found["h"][0]), "verdicts": signs}
 
 
 def tally(chance):
@@ -186,6 +188,11 @@ def shifted(chance):
     return {"start": number(chance), "label": "w[1]", "number": str(chance.choice(["w[1]", "w[2]"])), "amount": 1e-4}
 
 
+def said(generator) -> dict:
+    """A number of any size, as a sentence says it."""
+    return {"number": generator.normal() * 10.0 ** generator.integers(-3, 3)}
+
+
 SCENES = {
     "passes": shifted,
     "agreement": agreement,
@@ -200,6 +207,7 @@ SCENES = {
     "row_by_row": grown,
     "jacobian": matrices,
     "waiting": filled,
+    "spoken": said,
 }
 KNOWN = ("ways", "always", "no_change", "here", "largest", "longest", "entries", "every", "total")  # in the formula
 

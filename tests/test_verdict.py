@@ -21,6 +21,7 @@ from sheetgrad.verifying.proof import prove
 
 STEPS = (*(10.0**k for k in range(-16, 2)), 5.0, 0.5, 0.05, 0.02)
 H = cover.settings_places()[nudge.H]
+SENTENCE = address(*cover.VERDICT)
 
 
 def function(line: str, value: float, h: float = 1e-4, **tensors) -> Lesson:
@@ -194,7 +195,7 @@ def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(she
         (sheet, cell) for sheet, grid in found.items() for cell, one in grid.items() if isinstance(one, ErrorValue)
     ]
     assert not errors, errors[:5]
-    sentence, (advice,) = found["Lesson"]["B5"], nudge.tally_places()["advice"]
+    sentence, (advice,) = found["Lesson"][SENTENCE], nudge.tally_places()["advice"]
     said = found[nudge.NAME].get(address(advice.row, advice.column)) or ""
     if typed in (1e-14, 5.0):
         size = "small" if typed < 1 else "large"
@@ -212,7 +213,7 @@ def test_all_at_a_kink_is_no_agreement(tmp_path):
     )
     report = build(lesson, tmp_path / "kinks.xlsx")
     assert report.nudges == {"agree": 0, "disagree": 0, "kink": 2, "cannot_tell": 0}
-    said = load_workbook(tmp_path / "kinks.xlsx", data_only=True)["Lesson"]["B5"].value
+    said = load_workbook(tmp_path / "kinks.xlsx", data_only=True)["Lesson"][SENTENCE].value
     assert said == "all 2 stand at a kink: change one of the numbers a little" and AGREE not in said
 
 

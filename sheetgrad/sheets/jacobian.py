@@ -123,7 +123,7 @@ def entries(lesson: Lesson, output: str, given: str, example: int) -> dict[Index
 def _backward(program: Program, step: Step, given: str) -> tuple[list[Line], str]:
     """The backward lines of one forward line alone, and the name of the gradient that they start from."""
     whole = Assignment(step.result, step.expression, "", 1)
-    for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.lines]):
+    for lines in ([whole], [Assignment(line.target, line.expression, "", 1) for line in step.computed]):
         made = {line.name for line in lines}
         leaves = {key: program.shapes[key] for line in lines for key in mentioned(line.expression) if key not in made}
         total = Assignment(_free(program), ast.parse(f"{step.result}.sum()", mode="eval").body, "", 2)
@@ -237,9 +237,9 @@ class _Pair:
         self.sheet.label(
             top, FIRST_COLUMN, f"the nudges, {self.step.heading} with one input moved: press + to unfold", "note"
         )
-        cells = sum(int(np.prod(line.shape, dtype=int)) for line in self.step.lines)
+        cells = sum(int(np.prod(line.shape, dtype=int)) for line in self.step.computed)
         across = 2 * (cells + self.values[self.given].size) <= LONGEST_ROW
-        lines = self.step.lines
+        lines = self.step.computed
         passes = Passes(
             self.sheet, self.drawing, self.program, [self.given], top + 2, 1, self.wide, TITLES, across, lines
         )

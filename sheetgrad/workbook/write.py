@@ -174,10 +174,12 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     for label in sheet.labels:
         styles.number(label.style, first=True)
         at = address(label.row, label.column)
-        if label.span > 1:
-            target.merged_cells.add(f"{at}:{address(label.row, label.column + label.span - 1)}")
+        if label.span > 1 or label.rows > 1:
+            last = label.row + label.rows - 1, label.column + label.span - 1
+            target.merged_cells.add(f"{at}:{address(*last)}")
         if label.link:
-            target[at].hyperlink = Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}")
+            location = f"{quote_sheetname(label.link)}!{label.cell}"
+            target[at].hyperlink = Hyperlink(at, location=location, tooltip=label.tip or None)
     _look(target, sheet)
     _choices(target, sheet)
     _limits(target, sheet)
