@@ -28,11 +28,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
-from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
-from sheetgrad.plan.pages import ROW_HEIGHT, pages
+from sheetgrad.plan.blocks import NO_CHANGE, Block, Label, Plan, Sheet
+from sheetgrad.plan.lettering import Letters, width
+from sheetgrad.plan.pages import ROW_HEIGHT, SIDE, TOP, pages, text_of
 from sheetgrad.workbook.charts import absolute, draw_charts
 from sheetgrad.workbook.rows import written_rows
-from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS, WHITE
+from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, STYLES, VERDICTS, WHITE
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
@@ -177,7 +178,8 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _verdicts(target, sheet)
     _changes(target, sheet)
     draw_charts(target, sheet)
-    _page(target, sheet)
+    if not sheet.hidden:  # LibreOffice prints a hidden sheet that has an area to print
+        _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
         target.protection.sheet = True
         target.protection.formatColumns = target.protection.formatRows = False
@@ -187,8 +189,8 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
     """Widths, folded columns, frozen panes; no grid lines."""
-    for column, width in sheet.widths.items():
-        target.column_dimensions[letter(column)].width = width
+    for column, wide in sheet.widths.items():
+        target.column_dimensions[letter(column)].width = wide
     for first, last in sheet.folded_columns:
         for column in range(first, last + 1):
             dimension = target.column_dimensions[letter(column)]
@@ -254,27 +256,30 @@ def _changes(target: Worksheet, sheet: Sheet) -> None:
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
-    """Whole landscape pages; a section is kept on one page where it fits."""
+    """Landscape pages, as few as can be read."""
     target.page_setup.orientation = "landscape"
     target.page_setup.paperSize = target.PAPERSIZE_A4
-    target.page_margins.left = target.page_margins.right = 0.4
-    target.page_margins.top = target.page_margins.bottom = 0.5
-    target.page_margins.header = target.page_margins.footer = 0.25
+    target.page_margins.left = target.page_margins.right = SIDE
+    target.page_margins.top = target.page_margins.bottom = TOP
+    target.page_margins.header = target.page_margins.footer = TOP / 2
     for part, text in zip((target.oddHeader.left, target.oddHeader.right), sheet.heading, strict=True):
         part.text = text.replace("&", "&&") or None
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
-    last = sheet.print_columns or sheet.last_column
-    if sheet.print_columns or sheet.print_rows:
-        target.print_area = f"A1:{letter(last)}{sheet.print_rows or sheet.last_row}"
-    divided = pages(sheet)
-    if divided.scale:
-        target.page_setup.scale = divided.scale
-        for row in divided.breaks:
-            target.row_breaks.append(Break(id=row))
-    else:
-        target.sheet_properties.pageSetUpPr.fitToPage = True
-        target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
+    divided = pages(sheet, _reach)
+    target.print_area = f"A1:{address(*divided.last)}"
+    target.page_setup.scale = divided.scale
+    for row in divided.breaks:
+        target.row_breaks.append(Break(id=row))
+    for column in divided.column_breaks:
+        target.col_breaks.append(Break(id=column))
+
+
+def _reach(item: Label | Block) -> float:
+    """How wide the text of a label or block is if it runs over its cell, and otherwise 0."""
+    style = STYLES[item.style]
+    inside = style.wrap or style.align or (item.span if isinstance(item, Label) else item.columns) > 1
+    return 0.0 if inside else width(text_of(item), Letters(style.size, style.bold, style.font == CODE))
 
 
 def _carry(book: Workbook, table: dict) -> None:
