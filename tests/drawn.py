@@ -69,10 +69,19 @@ class Page:
     texts: tuple[Text, ...]
 
 
+def first_pages(path: Path) -> dict[str, int]:
+    """On which page of a workbook's PDF each sheet begins, from 0: its bookmarks say so."""
+    return _first_pages(PdfReader(path))
+
+
+def _first_pages(reader: PdfReader) -> dict[str, int]:
+    return {mark.title: reader.get_destination_page_number(mark) for mark in reader.outline}
+
+
 def pages(path: Path) -> list[Page]:
-    """The pages of a workbook's PDF; its bookmarks say where each sheet begins."""
+    """The pages of a workbook's PDF."""
     reader = PdfReader(path)
-    starts = {reader.get_destination_page_number(mark): mark.title for mark in reader.outline}
+    starts = {number: sheet for sheet, number in _first_pages(reader).items()}
     found, sheet = [], ""
     for number, page in enumerate(reader.pages):
         sheet = starts.get(number, sheet)
