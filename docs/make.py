@@ -168,7 +168,7 @@ def classroom(room: Path) -> None:
 
 def draw(wanted: dict[Path, tuple[str, str]]) -> None:
     """Makes the pictures: file, and the (lesson, sheet) whose first screen it shows, pixel by pixel. LibreOffice runs once."""
-    from PIL import Image
+    from PIL import Image, ImageChops
 
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
@@ -195,7 +195,10 @@ def draw(wanted: dict[Path, tuple[str, str]]) -> None:
                 str(room / "screen"),
             ]
             subprocess.run(call, check=True)
-            Image.open(room / "screen.png").convert("RGB").quantize(64).save(target, optimize=True)
+            image = Image.open(room / "screen.png").convert("RGB")
+            box = ImageChops.difference(image, Image.new("RGB", image.size, "white")).getbbox()
+            bottom = min(image.height, box[3] + 12)  # what is empty below is not kept
+            image.crop((0, 0, image.width, bottom)).quantize(64).save(target, optimize=True)
 
 
 def main() -> None:
