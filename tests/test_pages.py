@@ -99,6 +99,19 @@ def test_a_page_ends_between_the_blocks_of_a_wide_sheet():
     assert pages(sheet).column_breaks == (13, 25)
 
 
+def test_no_page_is_printed_for_the_rest_of_a_bar():
+    sheet = Sheet("S", sections=[2])
+    for column in range(1, 40):
+        sheet.label(2, column, "line" * (column == 1), "bar")
+    sheet.label(4, 5, "words", "note")
+    assert pages(sheet).column_breaks == () and pages(sheet).last == (4, 5)
+
+
+def test_a_page_of_a_wide_sheet_ends_before_a_chart_rather_than_in_it():
+    sheet = sheet_of([], 10, column=30, charts=[Chart(3, 8, "t", "x", "y", (), 20.0, 12.0, (0.0, 1.0))])
+    assert pages(sheet).column_breaks[0] == 7
+
+
 def test_a_text_that_runs_over_its_cell_is_printed_whole():
     sheet = Sheet("S")
     sheet.label(3, 10, "a note that is a good deal longer than its cell is wide", "note")

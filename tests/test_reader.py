@@ -14,6 +14,9 @@ from openpyxl.chart import Reference, ScatterChart, Series
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 from sight import WINDOW, contrast, faults, first_screens, on_screen
+from teacher import one_student
+
+from sheetgrad.classroom.give.workshop import MODES
 
 SAMPLE = ("mini-batch", "mlp", "cross-entropy", "training")  # in every run
 REST = [name for name in (*COURSE, *OTHERS) if name not in SAMPLE]
@@ -50,6 +53,33 @@ def test_a_lesson_can_be_read(name, shelf):
 @pytest.mark.parametrize("name", REST)
 def test_every_other_lesson_can_be_read(name, shelf):
     assert "\n".join(map(str, faults(seen(shelf, tuple(REST))[name]))) == ""
+
+
+def handed_out(shelf) -> dict[str, list[Page]]:
+    """A handout to practise with and one for an exam of every lesson, and the key."""
+
+    def look(room: Path) -> dict[str, list[Page]]:
+        books = []
+        for name in COURSE:
+            for mode in MODES:
+                _, folder = one_student(shelf, name, mode)
+                for kind in ("", "key/"):
+                    books.append(room / f"{name}-{mode}-{kind.strip('/')}.xlsx")
+                    shutil.copyfile(folder / f"{kind}A.xlsx", books[-1])
+        (room / "copies").mkdir()
+        return on_screen(books, room / "copies")
+
+    return shelf.once("seen-handouts", look)[1]
+
+
+@pytest.mark.long
+@needs_libreoffice
+@needs_fonts
+@pytest.mark.parametrize("name", COURSE)
+def test_handouts_and_their_keys_can_be_read(name, shelf):
+    shown = {book: pages for book, pages in handed_out(shelf).items() if book.startswith(f"{name}-")}
+    assert len(shown) == 4
+    assert "\n".join(f"{book}: {fault}" for book, pages in shown.items() for fault in faults(pages)) == ""
 
 
 # -- the checks see what they are for -------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ SIDE, TOP = 0.25, 0.4  # inches of margin
 ROOM = PAGE[0] - 2 * 72 * SIDE, PAGE[1] - 2 * 72 * TOP
 READABLE = 80  # percent: letters of 10 points are then 8 points high
 STEP = 5  # percent, of the scales that are tried
-FULL = 0.5  # of a page: it is not broken off before, to keep something together
+FULL = 0.5, 0.25  # of the height and the width of a page: it is not broken off before, to keep something together
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,13 @@ def _count(divided: Pages) -> int:
 @dataclass(frozen=True)
 class _Lines:
     """The rows or the columns of a sheet: ``ends`` is where each ends, in points, the first of them 0; a page may well end
-    ``before`` some, and at ``gaps`` nothing is cut in two. What is beyond ``last`` points is not printed."""
+    ``before`` some, and at ``gaps`` nothing is cut in two; it is ``full`` enough then. What is beyond ``last`` points is not printed."""
 
     ends: Sequence[float]
     last: float
-    before: Sequence[int] = ()
-    gaps: Sequence[int] = ()
+    before: Sequence[int]
+    gaps: Sequence[int]
+    full: float
 
     def breaks(self, room: float) -> Iterator[int]:
         """After which line each page but the last ends, if it has so much room."""
@@ -79,7 +80,7 @@ class _Lines:
     def _end(self, start: int, room: float) -> int:
         """The last line of the page that begins after the line ``start``."""
         most = max(start + 1, bisect_right(self.ends, self.ends[start] + room) - 1)
-        half = bisect_left(self.ends, self.ends[start] + FULL * room)
+        half = bisect_left(self.ends, self.ends[start] + self.full * room)
         number = bisect_right(self.before, most) - 1
         if number >= 0 and (section := self.before[number]) > start:
             after = self.before[number + 1] if number + 1 < len(self.before) else len(self.ends) - 1
@@ -99,7 +100,7 @@ class _Area:
     @classmethod
     def of(cls, sheet: Sheet, reach: Callable[[Label | Block], float]) -> _Area:
         folded = {column for first, last in sheet.folded_columns for column in range(first, last + 1)}
-        shown = sheet.print_columns or sheet.last_column
+        shown = sheet.print_columns or _last_filled(sheet)
         below = sheet.print_rows or max([sheet.last_row, *(chart.row for chart in sheet.charts)])
         beyond = shown if sheet.print_columns else shown + 60  # that texts and charts may run over
         sizes = (0.0 if c in folded else sheet.widths.get(c, COLUMN_WIDTH) * CHARACTER for c in range(1, beyond + 1))
@@ -113,8 +114,8 @@ class _Area:
             down.append(down[-1] + ROW_HEIGHT)
         before = [row - 1 for row in sheet.sections[1:] if row <= below]  # the heading goes with the first
         return cls(
-            _Lines(down, bottom, before, _empty_rows(sheet, below, high, down)),
-            _Lines(across, right, (), _uncrossed(across, crossed)),
+            _Lines(down, bottom, before, _empty_rows(sheet, below, high, down), FULL[0]),
+            _Lines(across, right, (), _uncrossed(across, crossed), FULL[1]),
         )
 
     def divided(self, scale: int) -> Pages:
@@ -122,6 +123,12 @@ class _Area:
         across, down = (100 * room / scale for room in ROOM)
         last = tuple(bisect_left(lines.ends, lines.last - 0.01) for lines in (self.rows, self.columns))
         return Pages(scale, tuple(self.rows.breaks(down)), tuple(self.columns.breaks(across)), last)
+
+
+def _last_filled(sheet: Sheet) -> int:
+    """The last column in which something stands; the bar of a section may go on."""
+    edges = [block.column + block.columns - 1 for block in sheet.blocks]
+    return max([*edges, *(label.column + label.span - 1 for label in sheet.labels if label.text)], default=1)
 
 
 def rows_above(sheet: Sheet, last: int) -> list[float]:
