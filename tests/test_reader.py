@@ -174,6 +174,20 @@ def test_a_fault_that_is_planted_is_found(plant, planted):
 
 @needs_libreoffice
 @needs_fonts
+def test_a_text_is_found_wherever_its_cell_ends(tmp_path):
+    """Between two letters, too: LibreOffice then draws the first alone."""
+    book = Workbook()
+    for number in range(40):
+        row = book.active.cell(2, 1 + 2 * number, LONG), book.active.cell(2, 2 + 2 * number, "next")
+        book.active.column_dimensions[row[0].column_letter].width = 8 + number / 20
+    book.save(tmp_path / "own.xlsx")
+    (tmp_path / "copies").mkdir()
+    found = faults(on_screen([tmp_path / "own.xlsx"], tmp_path / "copies")["own"])
+    assert [fault.kind for fault in found] == ["cut off"] * 40
+
+
+@needs_libreoffice
+@needs_fonts
 def test_nothing_is_found_where_nothing_is_wrong(planted):
     (page,) = (page for page in planted["own"] if page.sheet == "Sheet")
     assert [text.words for text in page.texts] == [LONG, "0.5"]
