@@ -39,9 +39,9 @@ PAGES = HERE / "lessons"
 README = {  # the pictures of the README: lesson and sheet
     "gradients": ("mini-batch", "Gradients"),
     "nudge": ("mini-batch", "Nudge"),
-    "step-size": ("step-size", "Step size"),
-    "ripple": ("mini-batch", "Ripple"),
-    "tangent": ("neuron", "Tangent"),
+    "best-h": ("step-size", "Best h"),
+    "ripple": ("chain-rule", "Ripple"),
+    "tangent": ("kinks", "Tangent"),
     "training": ("training", "Training"),
     "handout": ("a handout", "Gradients"),
     "grades": ("a report", "Grades"),
@@ -71,7 +71,7 @@ def lessons() -> list[Lesson]:
 
 def pictured(lesson: Lesson) -> list[str]:
     """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
-    about = {"step-size": ["Step size"], "kinks": ["Nudge"]}.get(lesson.name, [])
+    about = {"step-size": ["Best h"], "kinks": ["Nudge"]}.get(lesson.name, [])
     asked = [kind.name for kind in sheet_kinds() if kind.key in lesson.sections and kind.fields and not kind.hidden]
     return ["Gradients", *about, *asked]
 
@@ -93,10 +93,15 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     """The page of a lesson."""
     plan = make_plan(lesson)
     shown = pictured(lesson)
-    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", ""]
-    for paragraph in lesson.text.split("\n\n"):
-        lines += [" ".join(paragraph.split()), ""]
+    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", "", *_paragraphs(lesson.answer)]
+    lines += ["## Do this first", "", *(f"{k}. {line}" for k, line in enumerate(lesson.first, 1)), ""]
+    lines += ["## At greater length", "", *_paragraphs(lesson.text)]
+    lines += ["## Step by step", ""] * bool(lesson.notes)
+    for name, note in lesson.notes.items():
+        step = next(step for step in lesson.program.steps if step.result == name)
+        lines += [f"{step.number}. `{step.written}`: {note}"]
     lines += [
+        "",
         "Forward:",
         "",
         "```python",
@@ -117,6 +122,11 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     around += [f"next: [{x.title}]({x.name}.md)" for x in others[at + 1 : at + 2]]
     lines.append(" · ".join([*around, "[all lessons](README.md)"]))
     return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> list[str]:
+    """A text of a template as lines of a page, each followed by an empty one."""
+    return [line for paragraph in text.split("\n\n") for line in (" ".join(paragraph.split()), "")]
 
 
 def _answer(lesson: Lesson) -> list[str]:

@@ -232,7 +232,10 @@ def _backward(lesson: Lesson, names: _Names) -> list[Row]:
     rows = [Row("backward", f"{names.of(lesson.program.loss)}_g = 1.0", f"{names.of(lesson.program.loss)}.backward()")]
     for line in lesson.program.backward:
         torch = f"{names.of(wanted[line.target])}.grad" if line.target in wanted else ""
-        rows.append(Row("backward", f"{names.of(line.target)} = {numpy.text(line.expression)}", torch, line.target))
+        text = numpy.text(line.expression)
+        if lesson.program.spreads(line):
+            text = f"np.full({line.shape}, {text})"
+        rows.append(Row("backward", f"{names.of(line.target)} = {text}", torch, line.target))
     return rows
 
 

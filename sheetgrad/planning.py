@@ -34,7 +34,7 @@ def make_plan(
     values = lesson.program.run(lesson.values) if values is None else values
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
-    first = cover.build(lesson, made, missing, proof)
+    first = cover.build(lesson, drawing, values, made, missing, proof)
     return Plan(lesson.title, (first, *made.values()), _names(drawing, made.values()))
 
 

@@ -39,7 +39,7 @@ USES = {
     "operation": """
 made = lesson("swish")
 built(made)
-assert "x.g = l1_1.g @ w.T" in [line.text for line in made.program.backward]
+assert "x.g = z.g @ w.T" in [line.text for line in made.program.backward]
 """,
     "optimiser": """
 made = lesson(more='training = {optimizer = "lion", lr = 0.05, betas = [0.8, 0.9], steps = 5}')

@@ -47,7 +47,7 @@ def test_layer_normalisation_undoes_each_broadcast():
 
 def test_a_gradient_that_nobody_asked_for_is_not_computed():
     lines = backward("l = x @ w\nr = relu(l)\nloss = mse(r @ v, y)", ["v"], x=(4, 3), w=(3, 2), v=(2, 1), y=(4, 1))
-    assert set(lines) == {"loss_1.g", "v.g"}
+    assert set(lines) == {"z.g", "v.g"}
 
 
 def test_a_nested_non_linear_call_gets_a_line_of_its_own():
@@ -57,20 +57,115 @@ def test_a_nested_non_linear_call_gets_a_line_of_its_own():
         ["w"],
         builtin_rules(),
     )
-    assert [step.heading for step in program.steps] == ["out_1 = x @ w + b", "out = relu(out_1)", "loss = out.sum()"]
+    assert [step.heading for step in program.steps] == ["z = x @ w + b", "out = relu(z)", "loss = out.sum()"]
 
 
 def test_a_softmax_shows_its_steps():
     program = differentiate(
         parse_lines("p = softmax(z)\nloss = (p * t).sum()"), {"z": (2, 3), "t": (2, 3)}, ["z"], builtin_rules()
     )
-    assert [line.target for line in program.steps[0].lines] == ["p_e", "p"]
-    assert program.backward[-1].text == "z.g = p * (p.g - (p.g * p).sum(axis=-1, keepdims=True))"
+    assert [line.target for line in program.steps[0].lines] == ["e", "p"]
+    assert program.backward[-1].text == "z.g = p * (p.g - (p.g * p).sum(-1, keepdims=True))"
+
+
+def forward(text: str, **shapes) -> list[str]:
+    """Every line of the forward pass, with the gradient of the first tensor wanted."""
+    return [
+        line.text for line in differentiate(parse_lines(text), shapes, [next(iter(shapes))], builtin_rules()).forward
+    ]
+
+
+def test_cross_entropy_reads_as_in_the_books():
+    text = "scores = x @ w\nloss = cross_entropy(scores, y)"
+    assert forward(text, x=(6, 2), w=(2, 3), y=(6,)) == [
+        "scores = x @ w",
+        "e = exp(scores - scores.max(-1, keepdims=True))",
+        "p = e / e.sum(-1, keepdims=True)",
+        "logp = scores - scores.max(-1, keepdims=True) - log(e.sum(-1, keepdims=True))",
+        "hot = one_hot(y, scores)",
+        "loss = -(hot * logp).sum() / 6",
+    ]
+    assert backward(text, ["w"], x=(6, 2), w=(2, 3), y=(6,))["scores.g"] == "(p - hot) / 6"
+
+
+def test_cross_entropy_names_the_targets_where_they_are_rows_and_the_probabilities_that_are_there():
+    text = "prob = softmax(scores)\nloss = cross_entropy(scores, kind)"
+    assert forward(text, scores=(6, 3), kind=(6, 3))[2:] == [
+        "logp = scores - scores.max(-1, keepdims=True) - log(e.sum(-1, keepdims=True))",
+        "loss = -(kind * logp).sum() / 6",
+    ]
+    assert backward(text, ["scores"], scores=(6, 3), kind=(6, 3)) == {"scores.g": "(prob - kind) / 6"}
+
+
+def test_one_example_needs_no_axis():
+    lines = forward("loss = cross_entropy(s, y)", s=(3,), y=())
+    assert lines[1:3] == ["p = e / e.sum()", "logp = s - s.max() - log(e.sum())"]
+    assert lines[-1] == "loss = -(hot * logp).sum()"
+
+
+NAMED = [  # a line, and what it has on the way
+    ("loss = ((x @ w - y) ** 2 * 2).sum()", ["diff = x @ w - y"]),
+    ("loss = relu(x @ w + b).sum()", ["z = x @ w + b", "act = maximum(z, 0)"]),
+    ("loss = tanh(relu(x @ w) @ v).sum()", ["z = x @ w", "act = maximum(z, 0)", "z_2 = act @ v", "act_2 = tanh(z_2)"]),
+    ("z = (x @ w).T\nloss = z.sum()", ["before_z = x @ w", "z = before_z.T"]),
+    ("a = relu(x @ w)\nloss = relu(a @ v).sum()", ["a_z = x @ w", "loss_z = a @ v"]),  # z would be either of them
+    ("e = x.sum()\nloss = softmax(x)[0, 0] + e", ["loss_e = exp(x - x.max(-1, keepdims=True))"]),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), NAMED)
+def test_what_a_line_has_on_the_way_is_named_as_a_person_would(text, lines):
+    shapes = {"x": (4, 3), "w": (3, 2), "v": (2, 2), "b": (2,), "y": (4, 2)}
+    found = forward(text, **shapes)
+    assert [line for line in lines if line not in found] == [], found
+
+
+def test_a_yes_or_no_question_shows_its_probabilities():
+    lines = forward("loss = binary_cross_entropy(s, y)", s=(3,), y=(3,))
+    assert lines[0] == "p = exp(minimum(s, 0)) / (1 + exp(-abs(s)))"
+    assert backward("loss = binary_cross_entropy(s, y)", ["s"], s=(3,), y=(3,)) == {"s.g": "(p - y) / 3"}
+
+
+def test_steps_on_the_way_to_a_gradient_say_what_they_are():
+    lines = backward("n = h / r\nm = n.max(0)\nloss = (m ** 2).sum()", h=(4, 3), r=(3,))
+    assert lines == {
+        "m.g": "2 * m",
+        "n.g_mask": "n == m",
+        "n.g": "m.g * n.g_mask / n.g_mask.sum(0)",
+        "h.g": "n.g / r",
+        "r.g_each": "n.g * h / r ** 2",
+        "r.g": "-r.g_each.sum(0)",
+    }
+
+
+def test_what_is_only_compared_gets_no_gradient():
+    lines = backward("open = x > 0\nmany = open.sum()\nloss = (x * x).sum() * many", x=(3,))
+    assert lines == {"x.g": "many * x + many * x"}
 
 
 def test_names_that_an_operation_would_choose_may_be_taken():
-    text = "p_e = softmax(x)\np = softmax(p_e)\nloss = p[0]"
-    assert "p_e_1.g" not in backward(text, ["x"], x=(3,)) and "p_e.g" in backward(text, ["x"], x=(3,))
+    found = forward("e = softmax(x)\np = softmax(e)\nloss = p[0]", x=(3,))
+    assert [line.split(" = ")[0] for line in found] == ["before_e", "e", "p_e", "p", "loss"]
+
+
+SPREAD = [  # what counts for every element needs no word for it
+    ("r = relu(x)\nloss = r.mean()", {"r.g": "1 / 6", "x.g": "r.g * (x > 0)"}),
+    ("r = relu(x)\nm = r.mean()\nloss = m * m", {"m.g": "m + m", "r.g": "m.g / 6", "x.g": "r.g * (x > 0)"}),
+    ("r = relu(x)\nm = r.mean(0)\nloss = (m ** 2).sum()", {"m.g": "2 * m", "r.g": "m.g / 2", "x.g": "r.g * (x > 0)"}),
+    ("r = x ** 2\nloss = (r ** 2).mean()", {"r.g": "2 * r / 6", "x.g": "r.g * 2 * x"}),
+    ("loss = x.sum() * y.sum()", {"x.g": "y.sum()"}),
+    ("loss = x.sum()", {"x.g": "1"}),
+    ("r = x[:, 1:]\nloss = r.mean()", {"r.g": "1 / 4", "x.g": "zeros((2, 3)).at[:, 1:].add(r.g)"}),
+    ("loss = x[:, 1:].mean()", {"x.g": "zeros((2, 3)).at[:, 1:].add(1 / 4)"}),
+    ("s = y.sum()\nloss = (s * x.T).sum()", {"product.g": "1", "x.g": "product.g.T * s"}),
+    ("r = x.mean(1)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g[:, None] / 3"}),
+    ("r = x.reshape(3, 2)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g.reshape(2, 3)"}),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), SPREAD)
+def test_a_gradient_that_is_the_same_everywhere_is_said_once(text, lines):
+    assert backward(text, ["x"], x=(2, 3), y=(2, 3)) == lines
 
 
 def test_a_rule_that_does_not_fit_is_named():
@@ -164,7 +259,16 @@ def test_what_is_outside_the_language_is_refused(text):
         differentiate(parse_lines(text), {"x": (2,)}, ["x"], builtin_rules())
 
 
+def test_an_operation_of_ones_own_may_say_what_its_result_is_called():
+    entry = '[cube]\nforward = "a ** 3"\na = "g * 3 * a ** 2"\n'
+    for called, name in (('called = "volume"', "volume"), ("", "cube_x")):
+        own = with_own_operations(tomllib.loads(entry + called))
+        program = differentiate(parse_lines("loss = relu(cube(x))"), {"x": ()}, ["x"], own)
+        assert [step.heading for step in program.steps] == [f"{name} = cube(x)", f"loss = relu({name})"]
+
+
 WRONG_OPERATIONS = [
+    ('[f]\nforward = "a * 2"\na = "g"\ncalled = "a b"', "expected a plain name"),
     ('[a_b]\nforward = "a.__class__"\na = "g"', "found .__class__"),
     ('[f]\nforward = "f(a)"\na = "g"', "calls itself"),
     ('[f]\nforward = "h(a)"\na = "g"\n[h]\nforward = "f(a)"\na = "g"', "calls itself"),

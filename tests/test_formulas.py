@@ -14,12 +14,14 @@ from sheetgrad.formulas.fills import fill, fill_lines
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import Printer
 from sheetgrad.formulas.sums import FormulaError
+from sheetgrad.formulas.texts import single_text
 from sheetgrad.formulas.words import spell
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.parse import parse_lines
 from sheetgrad.lines.readings import CELLS, NUMBERS
 from sheetgrad.plan.extents import placed
+from sheetgrad.tables.spoken import element_in_numbers
 
 NUMBERS_IN = {
     "x": np.array([[1.5, -2.0, 0.5], [0.25, 3.0, -1.0]]),  # A1:C2
@@ -51,7 +53,12 @@ TABLE = [  # line, formula of its first element
     ("s - z - 1", "=A8-B8-1"),
     ("s / (z * 2)", "=A8/(B8*2)"),
     ("s * (z + 1)", "=A8*(B8+1)"),
-    ("-s * z", "=(-A8)*B8"),
+    ("-s * z", "=-A8*B8"),
+    ("-s * z / 2 + s", "=-A8*B8/2+A8"),
+    ("s + -z * s", "=A8+(-B8*A8)"),
+    ("s / (-z * s)", "=A8/(-B8*A8)"),
+    ("(-z * s) ** 2", "=(-B8*A8)^2"),
+    ("-(z ** 2) * s", "=-1*B8^2*A8"),
     ("s * -z", "=A8*(-B8)"),
     ("s - -z", "=A8-(-B8)"),
     ("-(s + z)", "=-(A8+B8)"),
@@ -237,6 +244,44 @@ def test_filling_equals_making_every_cell(n, k, m, line):
 def test_an_element_is_spelled_with_names():
     assert spell(cells_of("x @ w").element((0, 0))) == "x[1,1]·w[1,1] + x[1,2]·w[2,1] + x[1,3]·w[3,1]"
     assert spell(cells_of("mse(v, u)").element(())).startswith("((v[1] − u[1])² + (v[2] − u[2])² + … + ")
+
+
+SPOKEN = [  # line, its first element in names, and in the numbers that the cells hold
+    ("x @ w", "x[1,1]·w[1,1] + x[1,2]·w[2,1] + x[1,3]·w[3,1]", "1.5·0.5 + (-2)·2 + 0.5·(-1)"),
+    ("z * s - z", "z·s − z", "-2·3 − (-2)"),
+    ("(z - 1) ** 2", "(z − 1)²", "(-2 − 1)²"),
+    ("z ** 2 / 3", "z² / 3", "(-2)² / 3"),
+    ("relu(z)", "max(z, 0)", "max(-2, 0)"),
+    ("s * (z > 0)", "s·(z > 0)", "3·(-2 > 0)"),
+    ("log(where(z > 0, s, 1))", "log(where(z > 0, s, 1))", "log(where(-2 > 0, 3, 1))"),
+    ("s - -z * s / 2", "s − (−z·s / 2)", "3 − (−(-2)·3 / 2)"),
+    ("-v.sum()", "−(v[1] + v[2] + … + v[5])", "−(1 + (-2) + … + 2)"),
+    ("s", "s", "3"),
+]
+
+
+@pytest.mark.parametrize(("line", "names"), [spoken[:2] for spoken in SPOKEN])
+def test_an_element_is_said_in_names(line, names):
+    cells = cells_of(line)
+    assert spell(cells.element((0,) * cells.ndim)) == names
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+def test_an_element_in_numbers_is_a_live_formula(engine, tmp_path):
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "S"
+    for name, values in NUMBERS_IN.items():
+        for index in np.ndindex(values.shape):
+            sheet.cell(*PLACES[name][0].cell(index), float(values[index]))
+    for k, (line, *_) in enumerate(SPOKEN, 20):
+        cells = cells_of(line)
+        spoken = element_in_numbers(cells.element((0,) * cells.ndim))
+        sheet.cell(k, 1, single_text(Printer(PLACES).tokens(spoken), "S"))
+    path = tmp_path / "spoken.xlsx"
+    book.save(path)
+    found = get_engine(engine).recalculate(path)["S"]
+    assert [found[f"A{k}"] for k, _ in enumerate(SPOKEN, 20)] == [numbers for *_, numbers in SPOKEN]
 
 
 @settings(max_examples=60, deadline=None)

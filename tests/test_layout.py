@@ -271,7 +271,7 @@ def test_gathered_terms_stand_where_they_say(step, flat):
 
 def lesson(forward: str, **shapes: list[int]):
     tensors = {name: {"role": "parameter", "shape": shape} for name, shape in shapes.items()}
-    table = {"title": "t", "question": "q", "forward": forward, "tensors": tensors, "laboratory": False}
+    table = {"title": "t", "question": "q", "forward": forward, "tensors": tensors}
     return Lesson.from_table(table, "t", "t.toml")
 
 

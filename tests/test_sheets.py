@@ -7,7 +7,7 @@ import pytest
 from lessons import RIGHT, lesson_named, lesson_of
 from openpyxl import load_workbook
 
-from sheetgrad import Lesson, LessonError, verify
+from sheetgrad import Lesson, LessonError, build, verify
 from sheetgrad.formulas.expressions import Num, Ref
 from sheetgrad.formulas.places import address
 from sheetgrad.listings import listing, program_text
@@ -49,6 +49,22 @@ def test_the_jacobian_from_the_rules_equals_nudges_on_numpy(pair):
     )
     np.testing.assert_allclose(rule.astype(float), nudged.astype(float), atol=1e-6)
     assert np.abs(rule).max() > 0
+
+
+def test_the_jacobian_of_an_operation_moves_the_steps_that_it_shares_with_another(tmp_path):
+    lesson = lesson_of("""
+title = "Two of the same"
+question = "What is shared?"
+forward = "p = softmax(z)\\nq = log_softmax(z)\\nloss = (p * q).sum()"
+jacobian.pairs = [["p", "z"], ["q", "z"]]
+code = true
+[tensors.z]
+role = "parameter"
+values = [0.5, -1.0, 2.0]
+""")
+    assert [line.target for line in lesson.program.forward] == ["e", "p", "q", "loss"]
+    report = build(lesson, tmp_path / "book.xlsx")
+    assert report.ok, report
 
 
 def test_the_chain_rule_ends_at_the_gradients_of_the_lesson():
@@ -201,7 +217,7 @@ tensors.y = {role = "target", shape = [3, 2], seed = 2}
     [
         ("jacobian.pairs = 3", "expected a list such as"),
         ('jacobian.pairs = [["z", "y"]]', "expected a result (z, loss) and an operand"),
-        ('jacobian.pairs = [["z", "w"]]', "has not one row an example"),
+        ('jacobian.pairs = [["z", "w"]]', "has not one row for each example"),
         ('jacobian.pairs = [["loss", "z"]]', "must be vectors, or matrices"),
         ('jacobian = {pairs = [["z", "x"]], example = 4}', "example: found 4, expected a number from 1 to 3"),
         ('contributions.of = ["v"]', "'v' has no gradient here"),

@@ -12,7 +12,7 @@ import numpy as np
 from sheetgrad.autodiff.rules import Rules
 from sheetgrad.formulas.expressions import Shape
 from sheetgrad.lines.cells import CellArray, truth_as_number
-from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.evaluate import evaluate, shape_of
 from sheetgrad.lines.names import mentioned
 from sheetgrad.lines.readings import CELLS, NUMBERS
 
@@ -42,7 +42,8 @@ class Step:
     a softmax).
 
     ``expression`` is what its result is made of, ``parts`` maps the operation's own names for its steps to the tensors
-    that hold them. ``written`` is the whole line as its author wrote it.
+    that hold them. ``written`` is the whole line as its author wrote it. ``shared`` are lines of earlier steps that the
+    operation has in common with them: they are not computed again.
     """
 
     number: int
@@ -52,6 +53,12 @@ class Step:
     lines: tuple[Line, ...]
     operands: tuple[str, ...]
     parts: Mapping[str, str]
+    shared: tuple[Line, ...] = ()
+
+    @property
+    def computed(self) -> tuple[Line, ...]:
+        """All lines of its operation."""
+        return (*self.shared, *self.lines)
 
     @property
     def result(self) -> str:
@@ -94,6 +101,10 @@ class Program:
         lines = (*self.forward, *self.backward)
         values = {line.target: evaluate(line.expression, arrays, CELLS, self.rules) for line in lines}
         return {line.target: truth_as_number(CELLS["broadcast_to"](values[line.target], line.shape)) for line in lines}
+
+    def spreads(self, line: Line) -> bool:
+        """Whether a line gives fewer numbers than its target has: ``m.g = loss.g / 4`` counts for every element of m."""
+        return shape_of(line.expression, self.shapes, self.rules) != line.shape
 
     def written(self, target: str) -> str:
         """The author's line that a tensor or gradient belongs to."""

@@ -12,10 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from sheetgrad.autodiff.calls import called_rule
+from sheetgrad.autodiff.given_names import part_of_gradient
 from sheetgrad.autodiff.program import Line, Program, Step
 from sheetgrad.autodiff.rules import Rules
-from sheetgrad.autodiff.settle import MOST_LINES, Forward, contracted
-from sheetgrad.autodiff.simplify import Simplifier, is_spread, method_node, name_node, number_of, tuple_node
+from sheetgrad.autodiff.settle import MOST_LINES, contracted, settled
+from sheetgrad.autodiff.simplify import Simplifier, is_spread, method_node, name_node, sign_first, tuple_node
 from sheetgrad.formulas.expressions import Shape
 from sheetgrad.lines.evaluate import shape_of
 from sheetgrad.lines.names import mentioned, substitute, tensor_key, tensor_node
@@ -39,7 +40,7 @@ def differentiate(
     """
     if len(forward) > MOST_LINES:
         raise LanguageError(f"line {forward[MOST_LINES].number}: more than {MOST_LINES} lines; make two lessons of it")
-    steps = Forward(leaves, rules).read(forward)
+    steps = settled(forward, leaves, rules)
     loss = steps[-1].lines[-1]
     if np.prod(loss.shape, dtype=int) != 1 or loss.shape:
         raise LanguageError(
@@ -65,7 +66,7 @@ class _Backward:
         self.parts: dict[str, ast.expr] = {}  # hoisted parts by their text: the same part is computed once
         self.wanted = set(requested)
         for step in steps:
-            if self.wanted.intersection(step.operands):
+            if self.wanted.intersection(self._passed(step.expression)):
                 self.wanted.add(step.result)
 
     def program(self) -> Program:
@@ -107,32 +108,45 @@ class _Backward:
         self._define(key, self._simplify(self.instead.get(key, total)), step, self.shapes[name])
 
     def _define(self, key: str, expression: ast.expr, step: int, shape: Shape | None = None) -> ast.expr:
-        count = 0
-
         def hoist(part: ast.expr) -> ast.expr:
-            nonlocal count
             text = ast.unparse(part)
             if text not in self.parts:
-                count += 1
-                self.parts[text] = self._define(f"{key}_{count}", part, step)
+                self.parts[text] = self._define(self._free(f"{key}_{part_of_gradient(part)}"), part, step)
             return self.parts[text]
 
         expression = contracted(expression, self._shape, hoist)
-        expression = _Ones().visit(_Reuse(self.parts).visit(expression))
+        expression = sign_first(_Reuse(self.parts).visit(expression))
+        if is_spread(expression):
+            expression = expression.args[0]  # what a line gives counts for every element of its target
         found = self._shape(expression)
-        if shape is not None and found != shape and _spreads(found, shape):
-            expression = ast.Call(ast.Name("broadcast_to", ast.Load()), [expression, tuple_node(shape)], [])
-            found = shape
-        if shape is not None and found != shape:
+        if shape is None:
+            shape = found
+        elif not _spreads(found, shape):
             raise LanguageError(f"the rule gives {key} as {shape_text(found)}, expected {shape_text(shape)}")
-        self.lines.append(Line(key, expression, found, step))
-        self.shapes[key] = found
+        self.lines.append(Line(key, expression, shape, step))
+        self.shapes[key] = shape
         return tensor_node(key)
+
+    def _free(self, key: str) -> str:
+        count = 1
+        while (found := key if count == 1 else f"{key}_{count}") in self.shapes:
+            count += 1
+        return found
 
     def _through(self, step: Step, gradient: ast.expr) -> None:
         """Carries ``gradient``, that of the step's result, back to the operands of its expression."""
         local = {part: tensor_node(target) for part, target in step.parts.items()}
         self._back(step.expression, gradient, {**local, "out": tensor_node(step.result)})
+
+    def _passed(self, node: ast.AST) -> set[str]:
+        """The tensors of an expression that a gradient can reach: not those that are only compared."""
+        key = tensor_key(node)
+        if key is not None:
+            return {key}
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
+            return self._passed(node.operand)
+        rule, arguments = called_rule(node, self.rules, self._shape)
+        return set().union(*(self._passed(arguments[name]) for name in rule.gradients)) if rule else set()
 
     def _back(self, node: ast.AST, gradient: ast.expr, known: Mapping[str, ast.AST]) -> None:
         key = tensor_key(node)
@@ -179,16 +193,6 @@ class _Backward:
             if have != want and want == 1:
                 gradient = method_node(gradient, "sum", ast.Constant(axis), keepdims=True)
         return self._simplify(gradient)
-
-
-class _Ones(ast.NodeTransformer):
-    """``ones(shape)`` for a spread 1, once everything else is settled."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if is_spread(node) and number_of(node.args[0]) == 1:
-            return ast.Call(name_node("ones"), [node.args[1]], [])
-        return node
 
 
 class _Reuse(ast.NodeTransformer):

@@ -23,7 +23,7 @@ MOST_PARTS = 2_000  # of an operation with all that it calls
 class Rule:
     """One operation: its forward lines and, by argument, the lines of the gradient.
 
-    ``keywords`` maps each keyword to its default.
+    ``keywords`` maps each keyword to its default. ``called`` is the name of its result where the lesson gives it none.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Rule:
     keywords: Mapping[str, object]
     forward: tuple[Assignment, ...]
     gradients: Mapping[str, tuple[Assignment, ...]]
+    called: str = ""
 
     @property
     def steps(self) -> tuple[Assignment, ...]:
@@ -97,6 +98,9 @@ def _read_rule(name: str, entry: object, operations) -> Rule:
         raise LanguageError("the last forward line is the result: expected an expression without a name")
     steps = {line.name for line in forward[:-1]}
     free = _names(forward) - steps
+    called = entry.get("called", "")
+    if called and not str(called).isidentifier():
+        raise LanguageError(f"found called = {called!r}, expected a plain name of letters, digits and _")
     arguments = tuple(a for a in ARGUMENTS if a in free)
     if not arguments or arguments != ARGUMENTS[: len(arguments)]:
         raise LanguageError(f"found arguments {', '.join(arguments) or 'none'}, expected a, then b, then c")
@@ -109,7 +113,7 @@ def _read_rule(name: str, entry: object, operations) -> Rule:
         raise LanguageError(f"forward uses {', '.join(sorted(unknown))}, expected only {', '.join(ARGUMENTS)}")
     gradients = {}
     for key, text in entry.items():
-        if key == "forward" or key in defaults:
+        if key in ("forward", "called") or key in defaults:
             continue
         if key not in arguments or not isinstance(text, str):
             raise LanguageError(f"found {key} = {text!r}, expected a gradient for one of {', '.join(arguments)}")
@@ -124,7 +128,7 @@ def _read_rule(name: str, entry: object, operations) -> Rule:
     for lines in (forward, *gradients.values()):
         for call in _calls(lines) - PRIMITIVES - {"spread", "cut"} - {*operations}:
             raise LanguageError(f"there is no operation {call}")
-    return Rule(name, arguments, MappingProxyType(keywords), forward, MappingProxyType(gradients))
+    return Rule(name, arguments, MappingProxyType(keywords), forward, MappingProxyType(gradients), called)
 
 
 def _names(lines) -> set[str]:

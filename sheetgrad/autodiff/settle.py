@@ -6,9 +6,10 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from sheetgrad.autodiff.calls import called_rule, is_tuple
+from sheetgrad.autodiff.given_names import GivenNames, calling
 from sheetgrad.autodiff.program import Line, Step
 from sheetgrad.autodiff.rules import Rules
-from sheetgrad.autodiff.simplify import Simplifier
+from sheetgrad.autodiff.simplify import Simplifier, sign_first
 from sheetgrad.formulas.expressions import Shape
 from sheetgrad.lines.evaluate import shape_of
 from sheetgrad.lines.names import closest, mentioned, substitute, tensor_key, tensor_node
@@ -19,18 +20,27 @@ MOST_LINES = 100  # of a forward pass
 SPELLED_OUT = 4  # so many names and numbers may stand inside a product, quotient or power
 
 
-class Forward:
-    """Gives every value that the backward pass needs by name a line of its own."""
+def settled(forward: Sequence[Assignment], leaves: Mapping[str, Shape], rules: Rules) -> tuple[Step, ...]:
+    """The steps of a forward pass: every value that the backward pass needs by name has a line of its own."""
+    lesson = {*leaves, *(line.name for line in forward), *rules, *PRIMITIVES}
+    names = GivenNames(lesson)
+    steps = _Forward(leaves, rules, names).read(forward)
+    if names.clashing:  # what several lines would call by the same name is called by theirs: the same for all of them
+        steps = _Forward(leaves, rules, GivenNames(lesson, names.clashing)).read(forward)
+    return steps
 
-    def __init__(self, leaves: Mapping[str, Shape], rules: Rules):
-        self.leaves = leaves
+
+class _Forward:
+    """Reads the lines one after the other."""
+
+    def __init__(self, leaves: Mapping[str, Shape], rules: Rules, names: GivenNames):
         self.rules = rules
+        self.names = names
         self.shapes: dict[str, Shape] = dict(leaves)
         self.steps: list[Step] = []
-        self.taken: set[str] = set(leaves)
+        self.known: dict[str, Line] = {}  # by the text of what it computes
 
     def read(self, forward: Sequence[Assignment]) -> tuple[Step, ...]:
-        self.taken |= {line.name for line in forward}
         for line in forward:
             try:
                 self._read_line(line)
@@ -48,60 +58,68 @@ class Forward:
         if twin:
             raise LanguageError(f"{name} and {twin} differ only in case, which names in Excel do not tell apart")
         self._shape(line.expression)  # unknown names and shapes that do not fit are found on the line as written
-        self._add(name, line.expression, line.note, f"{name} = {ast.unparse(line.expression)}")
+        self._add(name, line.expression, line.note, line)
 
     def _shape(self, node: ast.AST) -> Shape:
         return shape_of(node, self.shapes, self.rules)
 
-    def _add(self, name: str, expression: ast.expr, note: str, written: str) -> None:
-        """A step for ``name = expression``; parts that need a name of their own become steps before it."""
+    def _give(self, part: ast.expr, line: Assignment) -> str:
+        return self.names.give(calling(part, self.rules, self._shape), line.name)
+
+    def _add(self, name: str, expression: ast.expr, note: str, written: Assignment) -> str:
+        """A step for ``name = expression``, without a name for one that it gives and returns; parts that need a name of
+        their own become steps before it."""
 
         def hoist(part: ast.expr) -> ast.expr:
-            part_name = _free_name(name, self.taken)
-            self._add(part_name, part, "", written)
-            return tensor_node(part_name)
+            return tensor_node(self._add("", part, "", written))
 
         expression = _Settling(self.rules, self._shape, hoist).settle(expression, root=True)
+        name = name or self._give(expression, written)
         number = len(self.steps) + 1
         lines: list[Line] = []
 
         def define(target: str, node: ast.expr) -> ast.expr:
-            node = contracted(node, self._shape, lambda part: define(_free_name(name, self.taken), part))
-            lines.append(Line(target, node, self._shape(node), number))
+            node = contracted(node, self._shape, lambda part: define(self._give(part, written), part))
+            lines.append(Line(target, sign_first(node), self._shape(node), number))
             self.shapes[target] = lines[-1].shape
+            self.known.setdefault(ast.unparse(node), lines[-1])
             return tensor_node(target)
 
+        parts, shared = self._parts(expression, written, define)
         rule, arguments = called_rule(expression, self.rules, self._shape)
-        parts: dict[str, str] = {}
-        if rule is not None and rule.name not in PRIMITIVES and isinstance(expression, ast.Call):
-            names = dict(arguments)
-            for part in rule.steps:
-                body = self._fold(part.expression, names)
-                parts[part.name] = _free_name(name, self.taken, part.name)
-                names[part.name] = define(parts[part.name], body)
-            define(name, self._fold(rule.forward[-1].expression, names))
-        else:
+        if parts is None:
             define(name, expression)
+        else:
+            names = arguments | {part: tensor_node(target) for part, target in parts.items()}
+            define(name, self._fold(rule.forward[-1].expression, names))
         operands = tuple(dict.fromkeys(mentioned(expression)))
         own = ast.parse(ast.unparse(expression), mode="eval").body  # whose positions are those of its own text
-        self.steps.append(Step(number, own, note, written, tuple(lines), operands, parts))
+        text = f"{written.name} = {ast.unparse(written.expression)}"
+        self.steps.append(Step(number, own, note, text, tuple(lines), operands, parts or {}, shared))
+        return name
+
+    def _parts(self, expression: ast.expr, written: Assignment, define: Callable):
+        """The steps of the operation that an expression calls, by its own names for them, defined where the lesson has
+        not computed the same already; these are the lines that are shared. None where it calls none."""
+        rule, arguments = called_rule(expression, self.rules, self._shape)
+        if rule is None or rule.name in PRIMITIVES or not isinstance(expression, ast.Call):
+            return None, ()
+        names, parts, shared = dict(arguments), {}, []
+        for part in rule.steps:
+            body = self._fold(part.expression, names)
+            line = self.known.get(ast.unparse(body))
+            if line:
+                shared.append(line)
+                names[part.name] = tensor_node(line.target)
+            elif tensor_key(body):
+                names[part.name] = body
+            else:
+                names[part.name] = define(self.names.give(part.name, written.name), body)
+            parts[part.name] = tensor_key(names[part.name])
+        return parts, tuple(shared)
 
     def _fold(self, node: ast.expr, names: Mapping[str, ast.AST]) -> ast.expr:
         return Simplifier(self._shape).visit(substitute(node, names))
-
-
-def _free_name(base: str, taken: set[str], suffix: str | None = None) -> str:
-    """``base_suffix``, or ``base_1``, ``base_2``, …: the first that is free, which is taken from now on."""
-    candidates = [f"{base}_{suffix}"] if suffix else []
-    k = 1
-    lower = {name.lower() for name in taken}
-    while True:
-        for candidate in candidates or [f"{base}_{k}"]:
-            if candidate.lower() not in lower:
-                taken.add(candidate)
-                return candidate
-        candidates = []
-        k += 1
 
 
 class _Settling:

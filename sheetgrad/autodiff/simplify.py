@@ -34,6 +34,9 @@ class Simplifier(ast.NodeTransformer):
             case "T", ast.BinOp(left=left, op=ast.MatMult() as op, right=right) if self._matrices(left, right):
                 turned = (self.visit(ast.Attribute(part, "T", ast.Load())) for part in (right, left))
                 return ast.BinOp(next(turned), op, next(turned))
+            case "T", ast.BinOp(left=left, op=op, right=right) if not (self.shape(left) and self.shape(right)):
+                turned = (self.visit(ast.Attribute(part, "T", ast.Load())) for part in (left, right))
+                return ast.BinOp(next(turned), op, next(turned))
         return ast.Attribute(value, node.attr, ast.Load())
 
     def _matrices(self, *parts: ast.AST) -> bool:
@@ -43,6 +46,9 @@ class Simplifier(ast.NodeTransformer):
         value = self.visit(node.value)
         if isinstance(value, ast.Tuple):
             return value.elts[number_of(node.slice)]
+        match value:
+            case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=ast.Constant() as number):
+                return ast.BinOp(self.visit(ast.Subscript(left, node.slice, ast.Load())), op, number)
         return ast.Subscript(value, node.slice, ast.Load())
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
@@ -51,19 +57,22 @@ class Simplifier(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         left, right = self.visit(node.left), self.visit(node.right)
-        a, b = number_of(left), number_of(right)
-        if is_spread(left) and b is not None:
-            inner = self.visit(ast.BinOp(left.args[0], node.op, right))
-            return ast.Call(left.func, [inner, *left.args[1:]], [])
         if not isinstance(node.op, ast.MatMult):
-            left, right = self._unspread(left, right), self._unspread(right, left)
-            a, b = number_of(left), number_of(right)
+            if is_spread(left) or is_spread(right):
+                return self._spread_last(left, node.op, right)
+            left, right = self._flat(left, right), self._flat(right, left)
+        a, b = number_of(left), number_of(right)
         if a is not None and b is not None:
             folded = _folded(node.op, a, b)
             if folded is not None:
                 return folded
         match node.op:
             case ast.Mult():
+                match left:  # 1 / 12 * 2 is 2 / 12, and 2 / 12 * q is 2 * q / 12
+                    case ast.BinOp(left=times, op=ast.Div() as by, right=count) if None not in map(
+                        number_of, (times, count)
+                    ):
+                        return self.visit(ast.BinOp(ast.BinOp(times, node.op, right), by, count))
                 if a == 1:
                     return right
                 if b == 1:
@@ -81,8 +90,11 @@ class Simplifier(ast.NodeTransformer):
                 if b == 0:
                     return ast.Constant(1)
             case ast.Add():
-                if isinstance(right, ast.UnaryOp) and isinstance(right.op, ast.USub):
-                    return ast.BinOp(left, ast.Sub(), right.operand)
+                match right:
+                    case ast.UnaryOp(op=ast.USub(), operand=taken):
+                        return ast.BinOp(left, ast.Sub(), taken)
+                    case ast.BinOp(left=first, op=ast.Add() | ast.Sub() as op, right=last):
+                        return ast.BinOp(self.visit(ast.BinOp(left, node.op, first)), op, last)
                 if a == 0:
                     return right
             case ast.Sub():
@@ -97,14 +109,33 @@ class Simplifier(ast.NodeTransformer):
                 return inner if len(signs) == 2 else negative(inner)
         return ast.BinOp(left, node.op, right)
 
+    def _spread_last(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
+        """``left op right`` spread where need be, instead of the spreading of a side, which the operation may do itself."""
+        shape = self.shape(ast.BinOp(left, op, right))
+        inner = self.visit(ast.BinOp(_unspread(left), op, _unspread(right)))
+        return inner if self.shape(inner) == shape else _spread_over(inner, shape)
+
+    def _flat(self, node: ast.expr, other: ast.expr) -> ast.expr:
+        """``v.sum()`` for ``v.sum(-1, keepdims=True)`` of a vector, which makes no difference beside another."""
+        if self.shape(node) != (1,) or not self.shape(other):
+            return node
+        match node:
+            case ast.Call(func=ast.Attribute(value=base) as method, keywords=[ast.keyword(arg="keepdims")]):
+                return ast.Call(method, [], []) if len(self.shape(base)) == 1 else node
+            case ast.Call(func=ast.Name(id="log") as function, args=[inner]):
+                return ast.Call(function, [self._flat(inner, other)], [])
+        return node
+
     def _zeros(self, like: ast.expr) -> ast.expr:
         shape = self.shape(like)
         zero = ast.Constant(0)
-        return ast.Call(name_node("broadcast_to"), [zero, tuple_node(shape)], []) if shape else zero
+        return _spread_over(zero, shape) if shape else zero
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         left, right = self.visit(node.left), self.visit(node.comparators[0])
-        return ast.Compare(self._unspread(left, right), node.ops, [self._unspread(right, left)])
+        shape = self.shape(ast.Compare(left, node.ops, [right]))
+        inner = ast.Compare(_unspread(left), node.ops, [_unspread(right)])
+        return inner if self.shape(inner) == shape else _spread_over(inner, shape)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         arguments = [self.visit(argument) for argument in node.args]
@@ -119,12 +150,19 @@ class Simplifier(ast.NodeTransformer):
             case "broadcast_to", [value, shape]:
                 if self.shape(value) == tuple(size.value for size in shape.elts):
                     return value
+            case "one_hot", [labels, scores]:
+                if self.shape(labels) == self.shape(scores):
+                    return labels
         return ast.Call(node.func, arguments, words)
 
     def _method(self, func: ast.Attribute, arguments: list, words: list) -> ast.AST:
         base = self.visit(func.value)
         arguments = [a for a in arguments if not (isinstance(a, ast.Constant) and a.value is None)]
         words = [w for w in words if not (isinstance(w.value, ast.Constant) and w.value.value in (False, None))]
+        if func.attr == "reshape" and len(arguments) == 1 and isinstance(arguments[0], ast.Tuple) and arguments[0].elts:
+            arguments = arguments[0].elts
+        if func.attr == "add":
+            arguments = [_unspread(arguments[0])]  # zeros(shape).at[i].add(g) does it by itself
         if func.attr == "sum" and isinstance(base, ast.UnaryOp):
             return negative(ast.Call(ast.Attribute(base.operand, "sum", ast.Load()), arguments, words))
         return ast.Call(ast.Attribute(base, func.attr, ast.Load()), arguments, words)
@@ -136,15 +174,19 @@ class Simplifier(ast.NodeTransformer):
             if axis:
                 keys = [ast.Slice()] * axis + [ast.Constant(None)] + [ast.Slice()] * (len(shape) - axis - 1)
                 g = ast.Subscript(g, ast.Tuple(keys, ast.Load()), ast.Load())
-        return ast.Call(name_node("broadcast_to"), [g, tuple_node(shape)], [])
+        return _spread_over(g, shape)
 
-    def _unspread(self, node: ast.expr, other: ast.expr) -> ast.expr:
-        """``node`` without a spreading that the product with ``other`` does by itself."""
-        match node:
-            case ast.Call(func=ast.Name(id="broadcast_to"), args=[value, shape]):
-                if self.shape(other) == tuple(size.value for size in shape.elts):
-                    return value
-        return node
+
+def sign_first(node: ast.expr) -> ast.expr:
+    """``-a * b / 6`` for ``-(a * b / 6)``."""
+    match node:
+        case ast.UnaryOp(
+            op=ast.USub() as sign, operand=ast.BinOp(left=left, op=(ast.Mult() | ast.Div()) as op, right=right)
+        ):
+            return ast.BinOp(sign_first(ast.UnaryOp(sign, left)), op, right)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+            return ast.BinOp(sign_first(left), op, right)
+    return node
 
 
 def name_node(name: str) -> ast.Name:
@@ -194,6 +236,14 @@ def _folded(op: ast.operator, a: float, b: float) -> ast.expr | None:
         return None
     number = int(value) if value == int(value) else value
     return ast.Constant(number) if number >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-number))
+
+
+def _spread_over(node: ast.expr, shape: Shape) -> ast.Call:
+    return ast.Call(name_node("broadcast_to"), [node, tuple_node(shape)], [])
+
+
+def _unspread(node: ast.expr) -> ast.expr:
+    return node.args[0] if is_spread(node) else node
 
 
 def is_spread(node: ast.AST) -> bool:

@@ -108,6 +108,12 @@ def _write(expression: Expr) -> tuple[list[Piece], float]:
             return _negative(operand)
         case Op(symbol=symbol, left=left, right=right):
             level = LEVELS[symbol]
+            if symbol in "*/" and starts_with_minus(left):
+                return [
+                    *_bracketed(left, 2),
+                    symbol,
+                    *_bracketed(right, level + 1),
+                ], 2  # -A1*B1 is typed without brackets
             base = level + 1 if symbol == "^" else level  # 2^3^2 is 64 in Excel: always bracketed
             return [*_bracketed(left, base), symbol, *_bracketed(right, level + 1)], level
         case Call(function=function, arguments=arguments):
@@ -117,6 +123,14 @@ def _write(expression: Expr) -> tuple[list[Piece], float]:
         case Ranges():
             return [Summed(expression)], ATOM
     raise TypeError(expression)
+
+
+def starts_with_minus(expression: Expr) -> bool:
+    """Whether a product or quotient has a minus sign in front of it."""
+    match expression:
+        case Op(symbol="*" | "/", left=left):
+            return starts_with_minus(left)
+    return isinstance(expression, Neg)
 
 
 def _negative(operand: Expr) -> tuple[list[Piece], float]:

@@ -19,10 +19,11 @@ from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.bugs import Bug
 from sheetgrad.lesson.fields import LessonError, Section
-from sheetgrad.lesson.kinds import write_sections
+from sheetgrad.lesson.kinds import section_kinds, write_sections
 from sheetgrad.lesson.sections import Exercise, Nudge, read_exercise
 from sheetgrad.lesson.sources import find_template
 from sheetgrad.lesson.tensors import LARGEST_FILE, Tensor
+from sheetgrad.lesson.words import element
 from sheetgrad.lines.parse import parse_lines
 
 MOST_NUMBERS = 1_000  # in a list to pick from
@@ -36,6 +37,9 @@ class Lesson:
     gradient is asked for, ``ops`` and ``optimizers`` the lesson's own, as in ``[ops.NAME]`` and ``[optimizers.NAME]``. The numbers to play with are
     known by where they stand here: ``nudge.step``, ``laboratory.ripple``. ``sections`` are the tables that ask for further
     sheets, by key, each as its sheet reads it. A ``bug`` is a backward line that is wrong on purpose.
+
+    For the reader: ``answer`` to the ``question``, ``first`` what to do first, line by line, beginning at the number
+    ``first_at``; ``notes`` by the name that a forward line gives; and ``text``, all that is longer.
     """
 
     name: str
@@ -53,6 +57,11 @@ class Lesson:
     bug: Bug | None = None
     order: int = 1000
     next: str = ""
+    next_title: str = ""
+    answer: str = ""
+    first: tuple[str, ...] = ()
+    first_at: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path_or_name: str | Path) -> Lesson:
@@ -96,8 +105,9 @@ class Lesson:
             "nudge": {key: value for key, value in asdict(self.nudge).items() if value},
         }
         table |= write_sections(self.sections)
-        if self.next:
-            table["next"] = self.next
+        told = dict(next=self.next, next_title=self.next_title, answer=self.answer, first_at=self.first_at)
+        told |= dict(first=list(self.first), notes=dict(self.notes))
+        table |= {key: value for key, value in told.items() if value}
         if self.ops:
             table["ops"] = {name: dict(entry) for name, entry in self.ops.items()}
         if self.optimizers:
@@ -144,6 +154,11 @@ class Lesson:
             for name in self.ops
             if name in builtin_rules()
         )
+
+    @property
+    def starts_at(self) -> tuple[str, Index]:
+        """Tensor and index of the number to begin with: ``first_at``, or the first that has a gradient."""
+        return element(self.first_at or next(iter(self.numbers)), self.program.shapes)
 
     @property
     def values(self) -> dict[str, np.ndarray]:
@@ -193,11 +208,22 @@ class Lesson:
         return self.with_parts(exercise=exercise)
 
     def to_hand_out(self) -> Lesson:
-        """The lesson as it is handed out on drawn numbers: with the exercise's title, without notes on its own numbers,
-        and with the sheets Lesson, Gradients and Nudge alone."""
+        """The lesson as it is handed out on drawn numbers: with the exercise's title, without what is told of its own
+        numbers, and with the sheets Lesson, Gradients and Nudge alone."""
         tensors = {name: replace(tensor, note="") for name, tensor in self.tensors.items()}
         title = self.task.title or self.title  # an exercise may have none of its own
-        return self.with_parts(title=title, tensors=MappingProxyType(tensors), sections=MappingProxyType({}))
+        untold = dict(
+            answer="", text="", first=(), first_at="", notes=MappingProxyType({}), sections=MappingProxyType({})
+        )
+        return self.with_parts(title=title, tensors=MappingProxyType(tensors), **untold)
+
+    def asking_for(self, key: str) -> Lesson:
+        """The same lesson with the sheets of a section too, as if its template said ``key = true``. Where a wrong line is
+        to be found there are none: they would tell."""
+        if self.bug or key in self.sections:
+            return self
+        section = section_kinds()[key].read({}, self, self.program.run(self.values))
+        return self.with_parts(sections=MappingProxyType({**self.sections, key: section}))
 
     def setting(self, key: str) -> float | str:
         """A number or word to play with: ``nudge.step``."""

@@ -17,6 +17,7 @@ from sheetgrad.lesson.kinds import read_sections, section_kinds
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lesson.sections import read_exercise, read_nudge
 from sheetgrad.lesson.tensors import read_tensor, refuse_twins
+from sheetgrad.lesson.words import read_answer, read_first, read_first_at, read_next, read_notes
 from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
 from sheetgrad.tables.updates import with_own_optimizers
@@ -24,7 +25,7 @@ from sheetgrad.tables.updates import with_own_optimizers
 MOST_PARAGRAPHS = 40
 KEYS = (
     *("title", "question", "text", "order", "next", "forward", "gradients", "tensors", "ops", "nudge"),
-    *("optimizers", "exercise", "bug"),
+    *("optimizers", "exercise", "bug", "answer", "first", "first_at", "notes", "next_title"),
 )  # of every template; those of the sheets come from their declarations
 
 
@@ -85,8 +86,13 @@ def _read(table: Mapping, name: str, folder: Path | None) -> Lesson:
         optimizers=optimizers,
         nudge=read_nudge(table_of(table, "nudge")),
         order=int(number_of(table, "order", 1000, 0, 1_000_000)),
-        next=text_of(table, "next", 100, ""),
+        answer=read_answer(table),
+        first=read_first(table),
+        notes=MappingProxyType(read_notes(table, {line.name for line in lines})),
     )
+    following, following_title = read_next(table, folder)
+    first_at = read_first_at(table, lesson.program.shapes)
+    lesson = lesson.with_parts(next=following, next_title=following_title, first_at=first_at)
     _class_numbers(lesson)
     values = lesson.program.run(lesson.values)
     _finite(values, lesson.program)

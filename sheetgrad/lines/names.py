@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-GRADIENT = re.compile(r"g(_\d+)?$")  # w.g, and w.g_1 for a step on the way to it
+GRADIENT = re.compile(r"g(_\w+)?$")  # w.g, and w.g_each for a step on the way to it
 
 
 def closest(word: str, known) -> str:

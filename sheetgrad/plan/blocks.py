@@ -78,16 +78,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Label:
-    """A text that nobody computes with: headings, notes, captions. ``span`` columns are merged for long texts;
-    ``link`` is a sheet to go to, ``cell`` where on it."""
+    """A text that nobody computes with: headings, notes, captions. ``span`` columns by ``rows`` rows are merged for long
+    texts; ``link`` is a sheet to go to, ``cell`` where on it, ``tip`` what it is about."""
 
     row: int
     column: int
     text: str
     style: str
     span: int = 1
+    rows: int = 1
     link: str = ""
     cell: str = "A1"
+    tip: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres."""
+    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres. ``ends`` are those of
+    the x axis, which ends where the data end whatever is changed in the workbook."""
 
     row: int
     column: int
@@ -114,6 +117,7 @@ class Chart:
     series: tuple[Series, ...]
     width: float
     height: float
+    ends: tuple[float, float]
     logarithmic: bool = False
 
 
@@ -204,7 +208,7 @@ class Sheet:
     @property
     def last_row(self) -> int:
         edges = [block.row + block.rows - 1 for block in self.blocks]
-        return max([*edges, *(label.row for label in self.labels)], default=1)
+        return max([*edges, *(label.row + label.rows - 1 for label in self.labels)], default=1)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ import numpy as np
 from sheetgrad.formulas.expressions import Ref
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import FormulaError, Printer, Token
-from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, NumberSetting, Section, names_of, number_of, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
@@ -212,7 +211,7 @@ class _Training:
         self.last_shown = [*gradients, *states][-1]  # what comes after it folds away
         fields, top = (3 if self.training.scheduled else 2), self._top()
         first = [*gradients, *states]
-        more = (("each step",), self.across, lines, first)
+        more = (("",), self.across, lines, first)
         return Passes(self.sheet, drawing, program, self.trained, top, fields, self.steps + 1, *more)
 
     def _top(self) -> int:
@@ -235,7 +234,6 @@ class _Training:
         sheet.label(passes.top - 2, 2, f"Step 0 is the start; each {what} after it is one step", "section")
         for k, word in enumerate(("step", self.program.loss, "lr")[: passes.summary]):
             sheet.label(*passes.cell(0, k), word, "header")
-        sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
         passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, STEP, [float(k) for k in range(self.steps + 1)], "step", "0")
@@ -292,7 +290,9 @@ class _Training:
         x, y = (passes.area(FIRST_LINE, passes.last_line, k) for k in (STEP, LOSS))
         series = (Series(loss, x, y, "gradient"),)
         height = self._chart_height()
-        sheet.charts.append(Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height))
+        sheet.charts.append(
+            Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height, (0, self.steps))
+        )
         sheet.names["training_loss"] = y
 
     def _losses(self) -> None:
@@ -384,19 +384,15 @@ class _Training:
             for key in (self.last_shown, f"{self.trained[-1]}.g")
         }
         shown, last = ends[self.last_shown], passes.cell(passes.last_line, passes.fields - 1)[1]
-        if self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_columns.append((passes.cell(0, shown)[1] + 2, last))
-        elif not self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_rows.append((passes.cell(0, shown)[0] + 2, passes.bottom))
+        if self.across and passes.fields - 1 > shown:
+            sheet.folded_columns.append((passes.cell(0, shown + 1)[1], last))
+        elif passes.fields - 1 > shown:
+            sheet.folded_rows.append((passes.cell(0, shown + 1)[0], passes.bottom))
         if self.across:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
-        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
-        sheet.widths[2] = 11.0
-        if self.states and self.across:
-            first = passes.cell(0, passes.passes[0][self.states[0]])[1]
-            names = [element_name(key, passes.program.shapes[key]) for key in self.states]
-            wide = max(COLUMN_WIDTH, 0.9 * max(map(len, names)) + 1)  # the names are set smaller
-            sheet.widths |= {k: wide for k in range(first, passes.cell(0, shown)[1] + 1)}
+        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | sheet.widths
+        for column in (2, 2 + LOSS, PANEL):
+            sheet.widths[column] = max(sheet.widths[column], 11.0)
 
 
 def _listed(names: tuple[str, ...]) -> str:

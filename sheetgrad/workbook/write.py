@@ -19,6 +19,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
+from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles.numbers import NumberFormat
 from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -39,6 +41,8 @@ from sheetgrad.xlsx.parts import rewritten
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 2  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
+LARGE = 100_000  # from here on numbers are written with an exponent
+EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
 LINE = 1.3  # height of a line of text, in sizes of its letters
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
@@ -153,7 +157,10 @@ class Styles:
             left = Side(style="thick", color=style.edge) if first else side
             named.border = Border(left=left, right=side, top=side, bottom=side)
         named.alignment = Alignment(
-            horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
+            horizontal=style.align,
+            vertical="top" if role == "text" else "center",
+            wrap_text=style.wrap,
+            shrink_to_fit=number_format not in ("General", "@") or None,  # rather smaller than ###
         )
         named.number_format = number_format
         named.protection = Protection(locked=not style.unlocked)
@@ -168,15 +175,18 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     for label in sheet.labels:
         styles.number(label.style, first=True)
         at = address(label.row, label.column)
-        if label.span > 1:
-            target.merged_cells.add(f"{at}:{address(label.row, label.column + label.span - 1)}")
+        if label.span > 1 or label.rows > 1:
+            last = label.row + label.rows - 1, label.column + label.span - 1
+            target.merged_cells.add(f"{at}:{address(*last)}")
         if label.link:
-            target[at].hyperlink = Hyperlink(at, location=f"{quote_sheetname(label.link)}!{label.cell}")
+            location = f"{quote_sheetname(label.link)}!{label.cell}"
+            target[at].hyperlink = Hyperlink(at, location=location, tooltip=label.tip or None)
     _look(target, sheet)
     _choices(target, sheet)
     _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
+    _large(target, sheet)
     draw_charts(target, sheet)
     if not sheet.hidden:  # LibreOffice prints a hidden sheet that has an area to print
         _page(target, sheet)
@@ -242,17 +252,28 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+def _large(target: Worksheet, sheet: Sheet) -> None:
+    """Numbers that have grown too long for their cells are written with an exponent."""
+    rule = FormulaRule(formula=[f"IF(ISNUMBER(A1),ABS(A1)>={LARGE})"])
+    rule.dxf = DifferentialStyle(numFmt=EXPONENT)
+    target.conditional_formatting.add(f"A1:{address(sheet.last_row, sheet.last_column)}", rule)
+
+
 def _changes(target: Worksheet, sheet: Sheet) -> None:
-    """Changes that are not 0 are marked."""
+    """Changes that are not 0 are marked. An application may take the first rule alone, so that it also says how large
+    numbers are written."""
     for area, other in sheet.changes:
         first = address(area.top, area.left)
         change = f"{first}-{address(other.top, other.left)}" if other else first
-        rule = FormulaRule(
-            formula=[f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})"],
-            fill=PatternFill("solid", bgColor=CHANGED[0]),
-            font=Font(color=CHANGED[1], bold=True),
-        )
-        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+        marked = f"ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)}"
+        for formula, written in ((f"AND({marked},ABS({first})>={LARGE})", EXPONENT), (f"AND({marked})", None)):
+            rule = FormulaRule(
+                formula=[formula],
+                fill=PatternFill("solid", bgColor=CHANGED[0]),
+                font=Font(color=CHANGED[1], bold=True),
+            )
+            rule.dxf.numFmt = written
+            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
