@@ -35,7 +35,7 @@ from sheetgrad.plan.lettering import Letters, width
 from sheetgrad.plan.pages import ROW_HEIGHT, SIDE, TOP, pages, text_of
 from sheetgrad.workbook.charts import absolute, draw_charts
 from sheetgrad.workbook.rows import written_rows
-from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, STYLES, VERDICTS, WHITE
+from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, INK, LENS, STYLES, VERDICTS, WHITE
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
@@ -186,6 +186,7 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
+    _lights(target, sheet)
     _large(target, sheet)
     draw_charts(target, sheet)
     if not sheet.hidden:  # LibreOffice prints a hidden sheet that has an area to print
@@ -274,6 +275,21 @@ def _changes(target: Worksheet, sheet: Sheet) -> None:
             )
             rule.dxf.numFmt = written
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
+def _lights(target: Worksheet, sheet: Sheet) -> None:
+    """What the lens looks at. The corners are found by a defined name, since a rule may not read another sheet in every
+    application."""
+    if not sheet.lights:
+        return
+    name, count = sheet.lit_by
+    edges = ("ROW()>={0}1)", "COLUMN()>={0}2)", "ROW()<={0}3)", "COLUMN()<={0}4)")
+    inside = [f"AND({','.join(edge.format(f'INDEX({name},{k},') for edge in edges)})" for k in range(1, count + 1)]
+    rule = FormulaRule(
+        formula=[f"OR({','.join(inside)})"], fill=PatternFill("solid", bgColor=LENS), font=Font(color=INK, bold=True)
+    )
+    area = sheet.lights
+    target.conditional_formatting.add(f"{address(area.top, area.left)}:{address(area.bottom, area.right)}", rule)
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
