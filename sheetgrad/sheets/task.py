@@ -33,7 +33,7 @@ ON_PAPER = "Cross it out, and write the right line and its numbers beside it."
 MEND = """
 Type the right formula over the wrong one, in every cell of its block that was wrong: each of these is one mark. Write formulas that start with = and use the cells of the sheet, not results: each is tried on other numbers as well. All gradients can be typed over, all other cells are locked; change only what is wrong.
 """
-PRINT_SPAN, PRINT_CHARACTERS = 13, 125  # columns of a printed Gradients sheet, and what fits them
+PRINT_SPAN, PRINT_CHARACTERS = 18, 125  # columns of a printed Gradients sheet, and what fits them
 MARKED = """
 Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
 """

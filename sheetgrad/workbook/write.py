@@ -44,6 +44,7 @@ CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 LARGE = 100_000  # from here on numbers are written with an exponent
 EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
 LINE = 1.3  # height of a line of text, in sizes of its letters
+BESIDE = 4.0  # points that a cell keeps free at the sides of its text
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
@@ -316,7 +317,7 @@ def _reach(item: Label | Block) -> float:
     """How wide the text of a label or block is if it runs over its cell, and otherwise 0."""
     style = STYLES[item.style]
     inside = style.wrap or style.align or (item.span if isinstance(item, Label) else item.columns) > 1
-    return 0.0 if inside else width(text_of(item), Letters(style.size, style.bold, style.font == CODE))
+    return 0.0 if inside else BESIDE + width(text_of(item), Letters(style.size, style.bold, style.font == CODE))
 
 
 def _carry(book: Workbook, table: dict) -> None:
