@@ -174,16 +174,35 @@ def test_every_other_lesson_prints_on_pages_that_can_be_read(name, shelf):
     check_pages(name, printed(shelf, tuple(REST))[name])
 
 
-@needs_libreoffice
-def test_a_form_for_pencil_and_paper_wastes_no_page(shelf, tmp_path):
-    """Five tensors in one line took six pages a student, two of them for a note that ran over."""
-    lesson = lesson_of(FIVE, "five").with_blank()
+def forms(lesson, room: Path) -> dict[str, list[Page]]:
+    """A handout as it is printed, and the form for pencil and paper."""
     books = []
     for large in (False, True):
-        books.append(tmp_path / f"{large}.xlsx")
-        write(make_print_plan(lesson, "Ada", "S1", large, False), {"format": 1}, books[-1])
-    shown = on_paper(books, tmp_path)
-    assert {name: len(found) for name, found in shown.items()} == {"False": 2, "True": 3}
-    for page in shown["True"]:
-        assert not any(is_cut(text) for text in page.texts)
+        books.append(room / f"{lesson.name}-{'paper' if large else 'pdf'}.xlsx")
+        write(make_print_plan(lesson.with_blank(), "Ada", "S1", large, False), {"format": 1}, books[-1])
+    return on_paper(books, room)
+
+
+def check_form(shown: list[Page]) -> None:
+    """Nothing is cut off, and each page says whose it is."""
+    for page in shown:
+        assert [text.words for text in page.texts if is_cut(text)] == []
         assert Counter(text.words for text in page.texts)["Ada"] == 1
+        assert min(text.size for text in page.texts) >= SMALLEST - 0.05
+
+
+@needs_libreoffice
+def test_a_form_for_pencil_and_paper_wastes_no_page(tmp_path):
+    """Five tensors in one line took six pages a student, two of them for a note that ran over."""
+    shown = forms(lesson_of(FIVE, "five"), tmp_path)
+    assert {name: len(found) for name, found in shown.items()} == {"five-pdf": 1, "five-paper": 2}
+    for found in shown.values():
+        check_form(found)
+
+
+@pytest.mark.long
+@needs_libreoffice
+@pytest.mark.parametrize("name", COURSE)
+def test_every_handout_can_be_printed(name, tmp_path):
+    for found in forms(lesson_named(name), tmp_path).values():
+        check_form(found)
