@@ -42,6 +42,7 @@ from sheetgrad.tables.table import table
 NAME = GRADIENTS
 TABLE = table("waiting")
 TOP, LEGEND = 3, 6  # rows: of the loss, the verdict and the lens, which stay in sight, and below them of the colours
+NOTHING = 4  # points of a row in which nothing stands
 START = dict(name="", number_format="0.00")  # the gradient of the loss
 HOW_TO_READ = (
     "At the left is the forward pass: read it from top to bottom. At the right are the gradients .g: read them from "
@@ -82,6 +83,7 @@ def build(
     shown = ["value", "gradient", "blank"] if drawing.blanks.keys and not lesson.bug else ["value", "gradient"]
     yours = MENDABLE if drawing.blanks.keys else EDITABLE
     legend(sheet, LEGEND, FIRST_COLUMN, {*roles.values()}, shown, "" if drawing.blanks.on_paper else yours, 2)
+    _loss_now(sheet, lesson.program, drawing, values)
     waiting = drawing.blanks.withheld(lesson.program)
     for item in drawing.drawn:
         if item.purpose != "check":  # those are made by the sheet that judges
@@ -91,6 +93,13 @@ def build(
     sheet.widths = {1: 3.5} | {k: NARROW for k in range(2, sheet.last_column + 1)}
     sheet.freeze = f"A{LEGEND}"
     return sheet
+
+
+def _loss_now(sheet: Sheet, program: Program, drawing: Drawing, values: Mapping[str, np.ndarray]) -> None:
+    sheet.label(TOP, FIRST_COLUMN, program.loss, "setting_name")
+    at = FIRST_COLUMN + columns_of(program.loss, NAME_LETTERS)
+    sheet.formula(TOP, at, Ref(program.loss, ()), drawing.places, float(values[program.loss]), "loss_now")
+    sheet.heights |= dict.fromkeys(range(TOP + 1, LEGEND), NOTHING)
 
 
 def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waiting) -> list[Block]:
@@ -203,14 +212,9 @@ def legend(
         sheet.label(row, column + len(shown) * wide + 1, yours, "editable_note")
 
 
-def with_loss(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
-    """The sheet of a workbook: with the loss as it is."""
-    sheet = build(lesson, drawing, values, Heading(lesson.question, "question_line"))
-    loss = lesson.program.loss
-    sheet.label(TOP, FIRST_COLUMN, loss, "setting_name")
-    at = FIRST_COLUMN + columns_of(loss, NAME_LETTERS)
-    sheet.formula(TOP, at, Ref(loss, ()), drawing.places, float(values[loss]), "loss_now")
-    return sheet
+def of_workbook(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet of a workbook, under the lesson's question."""
+    return build(lesson, drawing, values, Heading(lesson.question, "question_line"))
 
 
 def add_verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
@@ -229,6 +233,7 @@ def add_lens(sheet: Sheet, lesson: Lesson, listed: Sheet) -> None:
     sheet.label(row, column + 2, " pick another: what it is made of lights up", "editable_note")
     sheet.choices[row, column] = elements.choices(listed)
     for below, (place, expected) in enumerate(elements.said(listed), 1):
+        del sheet.heights[row + below]
         style = "lens_words" if below == 1 else "lens_numbers"
         sheet.formula(row + below, FIRST_COLUMN, Ref("said", ()), {"said": [place]}, expected, style)
     corners = listed.names[elements.LIGHTS]
@@ -240,5 +245,5 @@ SHEET = SheetKind(
     name=NAME,
     about="the forward pass line by line, and beside it the gradients that come back",
     order=10,
-    build=with_loss,
+    build=of_workbook,
 )
