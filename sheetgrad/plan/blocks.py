@@ -152,8 +152,6 @@ class Sheet:
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     print_rows: int | None = None
-    pages_wide: int = 1
-    one_page: bool = False
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")

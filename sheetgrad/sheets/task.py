@@ -41,7 +41,7 @@ Every such cell is one mark. Write formulas that start with = and use the cells 
 
 def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: str, mark: str) -> Sheet:
     """The sheet; ``name`` and ``mark`` are the student's name and id, ``checks`` the Check sheet where there is one."""
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.heights[1] = 27
     for row, word, text in ((2, "name", name), (3, "id", mark)):
