@@ -143,17 +143,24 @@ def test_the_map_has_a_row_a_step_and_each_leads_to_its_section(cover):
         assert (row, column, number) in {(x.row, x.column, x.text) for x in plan.sheet("Gradients").labels}
 
 
+def names_on(label) -> list[str]:
+    """The gradients that a link of the map is about: the one whose line it is, or those that it names."""
+    return label.text.split(" = ")[:1] if "=" in label.text else label.text.split()
+
+
 def test_every_gradient_is_on_the_map_once_and_leads_to_its_first_number(cover):
     one, plan, sheet = cover
     values = one.program.run(one.values)
     wanted = [line.target for line in one.program.backward if line.target.endswith(".g")]
     links = [label for label in sheet.labels if label.style == "map_back_link"]
-    assert sorted(label.text.split(" ")[0] for label in links) == sorted(wanted)
-    several = [label for label in links if " " not in label.text]
-    assert all(len(label.text) * way.CODE <= sheet.widths[label.column] for label in several)
+    assert sorted(name for label in links for name in names_on(label)) == sorted(wanted)
+    for label in links:  # up to the next one, or to the end
+        beside = [other.column for other in links if other.row == label.row and other.column > label.column]
+        room = sum(sheet.widths[k] for k in range(label.column, min([*beside, way.LAST + 1])))
+        assert len(label.text) * way.CODE <= room
     for label in links:
         found = shown_at(plan, *coordinate_to_tuple(label.cell))
-        assert found == np.ravel(values[label.text.split(" ")[0]])[0]
+        assert found == np.ravel(values[names_on(label)[0]])[0]
 
 
 def test_the_next_lesson_is_told_by_its_title(cover):

@@ -77,7 +77,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     sheet.label(4, 2, f"{loss} now", "setting_name")
     at = {"h": STEP, "loss": (4, 3), "carried": CARRIED}
     places = {key: [Placement(NAME, *cell, (), ())] for key, cell in at.items()}
-    sheet.label(CARRIED[0], CARRIED[1] - 1, "size of the numbers", "note")
+    sheet.label(CARRIED[0], CARRIED[1] - 1, "numbers' size", "note")
     size = [[_carried(lesson, values)]]
     sheet.blocks.append(Block(*CARRIED, size, "index", "fixed", np.array(size), number_format="0.0E+00"))
     book = {loss: drawing.places[loss]}

@@ -66,28 +66,37 @@ def _given(lesson: Lesson) -> str:
 def _room(lesson: Lesson, written: Mapping[int, Sequence[Line]]) -> Room:
     """Lines and what comes back share the width as they need it."""
     longest = max(len(_given(lesson)), *(len(step.heading) for step in lesson.program.steps))
-    several = [len(line.target) for lines in written.values() if len(lines) > 1 for line in lines]
-    single = [len(lines[0].text) for lines in written.values() if len(lines) == 1]
-    back = max([LEAST, *(CODE * n + 1 for n in single), *(BACKS * (CODE * n + 1) for n in several)])
+    texts = [(len(_texts(lines)), text) for lines in written.values() for text in _texts(lines)]
+    back = max([LEAST, *((CODE * len(text) + 1) * BACKS / _columns(count) for count, text in texts)])
     line = min(CODE * longest + 1, SHARED - min(back, SHARED - LEAST))
     line = max(line, SHARED - MOST_BACK)
     return Room(line, (SHARED - line) / BACKS)
 
 
-def _back(sheet: Sheet, drawing: Drawing, row: int, written: Sequence[Line], room: Room) -> None:
-    """The gradients that a step writes: the whole line of one, the names of several."""
-    if not written:
-        return
-    texts = [shortened(line.target, room.back) for line in written]
+def _texts(written: Sequence[Line]) -> list[str]:
+    """What stands on the map for the gradients that a step writes: the whole line of one, the names of several, side by
+    side where each has room."""
     if len(written) == 1:
-        texts = [shortened(written[0].text, BACKS * room.back)]
-    if len(texts) > BACKS:
-        texts = [*texts[: BACKS - 1], f"… {len(texts) - BACKS + 1} more"]
-    sheet.label(row, ARROW, "↑", "map_arrow")
-    for column, (line, text) in enumerate(zip(written, texts, strict=False), BACK):
+        return [written[0].text]
+    names = [line.target for line in written]
+    room = (SHARED - LEAST) / BACKS * _columns(len(names))
+    return names if all(CODE * len(name) + 1 <= room for name in names) else ["  ".join(names)]
+
+
+def _columns(count: int) -> int:
+    """How many columns each of so many texts can have."""
+    return BACKS // max(1, count)
+
+
+def _back(sheet: Sheet, drawing: Drawing, row: int, written: Sequence[Line], room: Room) -> None:
+    texts = _texts(written)
+    if texts:
+        sheet.label(row, ARROW, "↑", "map_arrow")
+    for k, (line, text) in enumerate(zip(written, texts, strict=False)):
+        columns = _columns(len(texts))
         at = drawing.places[line.target][0]
         link = dict(link=GRADIENTS, cell=address(at.row, at.column))
-        sheet.label(row, column, text, "map_back_link", **link)
+        sheet.label(row, BACK + k * columns, shortened(text, columns * room.back), "map_back_link", **link)
 
 
 def _loss(sheet: Sheet, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], row: int) -> None:
