@@ -13,7 +13,7 @@ from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import Plan, PlanError, Sheet
 from sheetgrad.plan.drawing import Blanks, Drawing
 from sheetgrad.plan.equations import draw
-from sheetgrad.sheets import check, cover, gradients, task
+from sheetgrad.sheets import check, cover, elements, gradients, nudge, task
 
 RUNNING_AWAY = np.errstate(all="ignore")  # numbers that do are errors in their cells, and compared as such
 
@@ -34,6 +34,7 @@ def make_plan(
     values = lesson.program.run(lesson.values) if values is None else values
     drawing = draw(lesson, cover.settings_places(), number_format=number_format)
     made, missing = _sheets(lesson, drawing, values)
+    _on_top_of_gradients(lesson, {kind.name: sheet for kind, sheet in made.items()})
     first = cover.build(lesson, drawing, values, made, missing, proof)
     return Plan(lesson.title, (first, *made.values()), _names(drawing, made.values()))
 
@@ -51,6 +52,14 @@ def _sheets(lesson: Lesson, drawing: Drawing, values) -> tuple[dict[SheetKind, S
                 raise
             missing.append(f"{kind.name} is left out: {error}")
     return made, missing
+
+
+def _on_top_of_gradients(lesson: Lesson, made: Mapping[str, Sheet]) -> None:
+    """What the Gradients sheet shows of others."""
+    sheet = made[gradients.NAME]
+    gradients.add_verdict(sheet, made[nudge.NAME].tally)
+    if elements.NAME in made:
+        gradients.add_lens(sheet, lesson, made[elements.NAME])
 
 
 @RUNNING_AWAY

@@ -131,7 +131,8 @@ class Sheet:
     that printing keeps on one page where they fit. A ``hidden`` sheet is only read by formulas. On a ``locked`` sheet
     only blanks can be typed into. ``heading`` stands at the top of each printed page, left and right.
     ``tally`` counts the verdicts that the sheet shows on the numbers of the plan: those that agree, stand at a kink or
-    disagree, and their total. ``names`` are defined names of areas.
+    disagree, and their total. ``names`` are defined names of areas. ``lights`` is an area whose cells light up within any of
+    the rectangles that stand in the rows of a named area: top, left, bottom, right; ``lit_by`` that name, and its rows.
     """
 
     name: str
@@ -151,13 +152,13 @@ class Sheet:
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     print_rows: int | None = None
-    pages_wide: int = 1
-    one_page: bool = False
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")
     tally: Mapping[str, Spread] = field(default_factory=dict)
     names: dict[str, Area] = field(default_factory=dict)
+    lights: Area | None = None
+    lit_by: tuple[str, int] = ("", 0)
 
     def label(self, row: int, column: int, text: str, style: str, **more) -> None:
         self.labels.append(Label(row, column, text, style, **more))

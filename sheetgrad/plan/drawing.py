@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.plan.blocks import Block, Label, PlanError, number_format
 from sheetgrad.plan.extents import panels, placed
+from sheetgrad.plan.pictures import Picture
 from sheetgrad.plan.placing import Copy
 
 GRADIENTS = "Gradients"  # the sheet that it draws
@@ -66,6 +68,7 @@ class Blanks:
         return hidden
 
 
+TURNED = ((0, 1), (1, 0))  # the steps of a matrix with rows and columns exchanged
 BLANK_FORMAT = "0.00##"  # does not round away what a student computes
 
 
@@ -73,9 +76,10 @@ BLANK_FORMAT = "0.00##"  # does not round away what a student computes
 class Drawn:
     """One block of the drawing: the tensor or gradient it shows, where, and what it is there for.
 
-    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor shown again in a later section),
-    ``copy`` (numbers in another order, where a sum needs them so: ``copy`` says in which), ``blank`` (to be filled in)
-    or ``check`` (the verdict beside a blank).
+    ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor or gradient shown again where it is read;
+    ``reader`` is what is computed from it there, and it may be ``turned``), ``part`` (the part ``node`` of the line of its
+    reader), ``copy`` (numbers in another order, where a sum needs them so: ``copy`` says in which), ``blank`` (to be filled
+    in), ``start`` (the gradient of the loss, 1) or ``check`` (the verdict beside a blank).
     """
 
     key: str
@@ -84,6 +88,21 @@ class Drawn:
     place: Place
     line: Line | None = None
     copy: Copy | None = None
+    turned: bool = False
+    node: ast.expr | None = None
+    reader: str = ""
+
+
+@dataclass(frozen=True)
+class Depicted:
+    """A picture as it stands on the sheet: what is combined to give ``target``. ``factors`` are the places of its factors
+    (None for a plain number), ``signs`` the texts that say how, from left to right."""
+
+    target: str
+    picture: Picture
+    factors: tuple[Place | None, ...]
+    signs: tuple[Label, ...]
+    result: Place
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class Drawing:
     ``labels``, the first rows of ``sections`` and ``heights`` of rows are as on a :class:`~sheetgrad.plan.blocks.Sheet`;
     ``lying`` says of vectors whether they lie in a row or stand in a column, ``settings`` where the numbers to play with
     stand on the Lesson sheet, ``blanks`` what is left out, ``number_format`` how computed numbers are shown where that
-    must not depend on them.
+    must not depend on them; ``pictures`` are those of its lines.
     """
 
     drawn: tuple[Drawn, ...]
@@ -104,6 +123,7 @@ class Drawing:
     settings: Mapping[str, Placement]
     blanks: Blanks = Blanks()
     number_format: str = ""
+    pictures: tuple[Depicted, ...] = ()
 
     @cached_property
     def places(self) -> Mapping[str, Sequence[Place]]:
@@ -116,18 +136,35 @@ class Drawing:
                 book[key].append(item.place)
         return MappingProxyType(book)
 
-    def book(self, step: int) -> Book:
-        """Where a formula of a section looks: at the copy in its own section first."""
-        again = self._again.get(step)
-        return ChainMap(again, self.places) if again else self.places
+    def book(self, step: int, target: str = "") -> Book:
+        """Where a formula of a section looks: at what stands in the picture of its own line first, then at the copies in
+        its section."""
+        near = self._near.get((step, target)) or self._near.get((step, ""))
+        return ChainMap(near, self.places) if near else self.places
 
     @cached_property
-    def _again(self) -> dict[int, dict[str, list[Place]]]:
-        found: dict[int, dict[str, list[Place]]] = {}
+    def _near(self) -> dict[tuple[int, str], dict[str, list[Place]]]:
+        found: dict[tuple[int, str], dict[str, list[Place]]] = {}
+        steps = {item.key: item.step for item in self.drawn if item.purpose == "line"}
+        for one in self.pictures:
+            for factor, place in zip(one.picture.factors, one.factors, strict=True):
+                if factor.key and one.target in steps:
+                    book = found.setdefault((steps[one.target], one.target), {})
+                    book.setdefault(factor.key, []).append(place)
         for item in self.drawn:
-            if item.purpose == "again":
-                found.setdefault(item.step, {})[item.key] = [item.place, *self.places[item.key]]
+            if item.purpose == "again" and self._as_it_is(item):
+                found.setdefault((item.step, ""), {}).setdefault(item.key, []).append(item.place)
+        for (step, target), book in found.items():
+            for key, places in found.get((step, ""), {}).items() if target else ():
+                book.setdefault(key, []).extend(places)
+        for book in found.values():
+            for key, places in book.items():
+                places += self.places[key]
         return found
+
+    def _as_it_is(self, item: Drawn) -> bool:
+        """Whether a copy lies as the block that it shows, so that others than its own picture may read it."""
+        return not item.turned and item.place.steps == self.places[item.key][0].steps
 
 
 def blank_blocks(place: Placement, value: np.ndarray, key: str) -> list[Block]:
@@ -176,9 +213,9 @@ def copy_blocks(cells: CellArray, place: Place, book: Book, value: np.ndarray, w
 def _panels(place: Placement, value: np.ndarray) -> Iterator[tuple[int, Index, np.ndarray, int, int]]:
     """Number, leading index, numbers as they stand, and the corner of each 2-D panel."""
     for number, index in enumerate(panels(place.shape)):
-        part = np.asarray(value[index])
         inner = place.shape[len(index) :]
-        grid = part.reshape(_grid(inner, place))
+        part = np.asarray(value[index]).T if place.steps == TURNED else np.asarray(value[index])
+        grid = part.reshape(part.shape if place.steps == TURNED else _grid(inner, place))
         yield number, index, grid, *place.cell((*index, *[0] * len(inner)))
 
 

@@ -1,24 +1,28 @@
-"""Lays out the Gradients sheet: the blocks of each section side by side, their gradients underneath."""
+"""Lays out the Gradients sheet: a section a forward line, the forward pass at its left, the backward pass at its right."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sheetgrad.autodiff.program import Line, Program, Step
-from sheetgrad.formulas.places import Placement
+from sheetgrad.formulas.places import Placement, address
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.plan.blocks import MOST_FORMULAS, MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Label, PlanError, columns_for
-from sheetgrad.plan.drawing import GRADIENTS, Blanks, Drawing, Drawn
+from sheetgrad.plan.blocks import MOST_FORMULAS, MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Label, PlanError
+from sheetgrad.plan.drawing import GRADIENTS, Blanks, Depicted, Drawing, Drawn
 from sheetgrad.plan.extents import panels, placed
 from sheetgrad.plan.lying import lie
-from sheetgrad.plan.parts import Part, Parts, Slot, operator_signs
+from sheetgrad.plan.parts import BAR, CAPTION, TEXT, Figure, Standing, Words, columns_of, wrapped
 from sheetgrad.plan.placing import Copy, Order, Placing
+from sheetgrad.plan.sections import Section, Sections
 
-FIRST_ROW, FIRST_COLUMN = 6, 2
-PAGE_COLUMNS = 24  # a section wraps to a further line of blocks beyond this
-BAR_COLUMNS = 14  # of a section's bar, at least
+FIRST_ROW, FIRST_COLUMN = 8, 2
+PAGE_COLUMNS = 25  # what is wider is drawn below one another
+NARROWEST = 4  # columns of a text that is broken into lines
+ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
+FORWARD, BACKWARD = "forward → numbers come from above", "← backward: gradients come from below"
 
 
 def draw(
@@ -33,29 +37,29 @@ def draw(
         )
     lying = lie(program)
     hidden = blanks.on_the_way(program)
-    backward: dict[str, list[Line]] = {}
-    for line in program.backward:
-        if line.target not in hidden:
-            backward.setdefault(line.target.split(".")[0], []).append(line)
-    copies = _copies(program, lying, [line for lines in backward.values() for line in lines], blanks)
-    layout = _Layout(program, Parts(lesson, lying, copies, backward, blanks))
-    layout.draw()
+    backward = [line for line in program.backward if line.target not in hidden]
+    copies = _copies(program, lying, backward, blanks)
+    layout = _Layout(program, blanks)
+    for section in Sections(lesson, lying, copies, backward, blanks).all():
+        layout.section(section)
+    layout.bars()
     return Drawing(
         tuple(layout.drawn),
-        tuple(layout.labels),
+        tuple(layout.linked()),
         tuple(layout.sections),
         layout.heights,
         lying,
         settings,
         blanks,
         number_format,
+        tuple(layout.pictures),
     )
 
 
 def _copies(
     program: Program, lying: Mapping[str, str], backward: Sequence[Line], blanks: Blanks
 ) -> dict[str, list[Copy]]:
-    """The copies that the formulas need, by the tensor or gradient under whose block they stand."""
+    """The copies that the formulas need, by the tensor or gradient with whose block they stand."""
     forms = {key: [placed(GRADIENTS, 1, 1, shape, lying.get(key, "row"))] for key, shape in program.shapes.items()}
     empty = () if blanks.answered else blanks.keys
     placing = Placing(program.shapes, forms, GRADIENTS)
@@ -67,39 +71,103 @@ def _copies(
     return copies
 
 
-class _Layout:
-    """Puts the blocks of each section side by side, their gradients underneath, section below section."""
+Row = list[tuple[int, Figure]]  # figures beside one another, each with its column
 
-    def __init__(self, program: Program, parts: Parts):
-        self.program, self.parts, self.blanks = program, parts, parts.blanks
+
+class _Flow:
+    """Figures beside one another, in as many rows as the width takes; counted from the corner of the whole."""
+
+    def __init__(self, figures: Sequence[Figure], width: int):
+        self.rows: list[Row] = [[]]
+        column = 0
+        for figure in figures:
+            if self.rows[-1] and column + figure.columns > width:
+                self.rows.append([])
+                column = 0
+            self.rows[-1].append((column, figure))
+            column += figure.columns + 1
+        self.width = max((at + figure.columns for row in self.rows for at, figure in row), default=0)
+        self.figure = self._put_together()
+
+    def _put_together(self) -> Figure:
+        whole, top = Figure(), 0
+        for row in self.rows:
+            tops = [top + drop for drop in self._drops([figure for _, figure in row])]
+            for at, (column, figure) in zip(tops, row, strict=True):
+                whole.put(figure, at, column)
+            below = [self._words_below(figure, at, column) for at, (column, figure) in zip(tops, row, strict=True)]
+            words = [one for _, left in below for one in left]
+            bottom = max([whole.rows, *(figure.rows for figure, _ in below)])
+            for figure, _ in below:
+                whole.put(figure, 0, 0)
+            for text, style in words:
+                for line in wrapped(text, max(self.width, 8), CAPTION, most=3):
+                    whole.text(bottom, 0, line, style)
+                    bottom += 1
+            top = bottom + 1
+        whole.columns = self.width
+        return whole
+
+    @staticmethod
+    def _drops(figures: Sequence[Figure]) -> list[int]:
+        """How far down each figure stands for the results to line up; not at all where that would take many rows."""
+        base = max((figure.base for figure in figures), default=0)
+        drops = [base - figure.base for figure in figures]
+        lined_up = max((drop + figure.rows for drop, figure in zip(drops, figures, strict=True)), default=0)
+        if lined_up <= max((figure.rows for figure in figures), default=0) + ROWS_TO_LINE_UP:
+            return drops
+        return [0] * len(figures)
+
+    @staticmethod
+    def _words_below(figure: Figure, top: int, column: int) -> tuple[Figure, list[tuple[str, str]]]:
+        """The words of a figure that find room below it, and those that do not."""
+        found, left, row = Figure(), [], top + figure.rows
+        for text, style in figure.words:
+            lines = wrapped(text, figure.columns, CAPTION)
+            if left or len(lines) > (3 if figure.columns >= NARROWEST else 1):
+                left.append((text, style))
+                continue
+            for line in lines:
+                found.text(row, column, line, style)
+                row += 1
+        return found, left
+
+
+class _Layout:
+    """Puts section below section, and every figure in its place on the sheet."""
+
+    def __init__(self, program: Program, blanks: Blanks):
+        self.program, self.blanks = program, blanks
         self.drawn: list[Drawn] = []
-        self.labels: list[Label] = []
+        self.labels: list[tuple[Label, str]] = []  # each with the tensor or gradient that it leads to
+        self.pictures: list[Depicted] = []
         self.sections: list[int] = []
         self.heights: dict[int, float] = {}
         self.row = FIRST_ROW
-        self.last_column = BAR_COLUMNS
-        self.shown: set[str] = set()
+        self.last_column = FIRST_COLUMN + PAGE_COLUMNS - 1
 
-    def draw(self) -> None:
-        for step in self.program.steps:
-            self._section(step)
-        self._bars()
-
-    def _label(self, row: int, column: int, text: str, style: str) -> None:
-        self.labels.append(Label(row, column, text, style))
+    def _label(self, row: int, column: int, text: str, style: str, to: str = "") -> None:
+        self.labels.append((Label(row, column, text, style), to))
         self.last_column = max(self.last_column, column)
 
-    def _section(self, step: Step) -> None:
+    def section(self, ways: Sequence[Section]) -> None:
+        """Forward at the left and backward at the right where both find room, else below one another."""
+        section, forward, beside = self._fitting(ways)
+        step, first = section.step, len(self.drawn)
         self.sections.append(self.row)
-        self._label(self.row, 1, str(step.number), "bar_number")
-        self._label(self.row, FIRST_COLUMN, step.heading, "bar")
-        if step.note:
-            beside = FIRST_COLUMN + columns_for(step.heading * 2) // 2 + 2 + len(step.heading) // 24
-            self._label(self.row, beside, step.note, "bar_note")
-        bottom = self.row + 2
-        for line in self._lines(step):
-            bottom = self._line_of_slots(line, step, bottom) + 1
-        if any(item.key in self.blanks.keys and item.step == step.number for item in self.drawn):
+        right = FIRST_COLUMN + forward.width + 1 if beside else FIRST_COLUMN
+        self._bar(step, right if beside else FIRST_COLUMN)
+        self.row += 1
+        for text in wrapped(section.note, PAGE_COLUMNS, TEXT):
+            self._label(self.row, FIRST_COLUMN, text, "note_text")
+            self.row += 1
+        bottom = self._half(FORWARD, "caption", forward, self.row, FIRST_COLUMN, step)
+        if section.backward:
+            backward = beside or _Flow(section.backward, PAGE_COLUMNS)
+            top = self.row if beside else bottom + 1
+            end = self._half(BACKWARD, "backward", backward, top, right, step)
+            bottom = max(bottom, self._links(section.links, end, right))
+        if any(item.key in self.blanks.keys for item in self.drawn[first:]):
             if self.blanks.working and not self.blanks.answered:
                 self._label(bottom, FIRST_COLUMN, "working:", "note")
             bottom += self.blanks.working
@@ -107,86 +175,94 @@ class _Layout:
         if self.row > MOST_SHEET_ROWS:
             raise PlanError(f"{step.written}: the sheet would be longer than {MOST_SHEET_ROWS:,} rows")
 
-    def _bars(self) -> None:
-        """The bar of each section, as long as the sheet is wide."""
-        bars = {row: set() for row in self.sections}
-        for label in self.labels:
-            if label.row in bars:
-                bars[label.row].add(label.column)
-        for row, taken in bars.items():
-            for column in range(1, min(self.last_column, LONGEST_BAR) + 1):
-                if column not in taken:
-                    self.labels.append(Label(row, column, "", "bar"))
+    @staticmethod
+    def _fitting(ways: Sequence[Section]) -> tuple[Section, _Flow, _Flow | None]:
+        """The first way in which all stands beside one another; otherwise the lowest, with the backward figures at the
+        right if they are not below the forward ones."""
+        found = []
+        for section in ways:
+            forward, room = _Flow(section.forward, PAGE_COLUMNS), PAGE_COLUMNS
+            below = _Flow(section.backward, PAGE_COLUMNS)
+            rows = forward.figure.rows + 2 + below.figure.rows
+            room -= forward.width + 1
+            if section.backward and len(forward.rows) == 1 and max(one.columns for one in section.backward) <= room:
+                beside = _Flow(section.backward, room)
+                if len(beside.rows) == 1:
+                    return section, forward, beside
+                found.append((max(forward.figure.rows, beside.figure.rows), len(found), section, forward, beside))
+            found.append((rows, len(found), section, forward, None))
+        return min(found)[2:]
 
-    def _lines(self, step: Step) -> list[list[tuple[str, int, Slot]]]:
-        """The slots of a section with their signs and columns, wrapped to the width of a page."""
-        lines: list[list[tuple[str, int, Slot]]] = [[]]
-        column = FIRST_COLUMN
-        for sign, slot in self._slots(step):
-            if lines[-1] and column + 1 + slot.width > PAGE_COLUMNS + FIRST_COLUMN:
-                lines.append([])
-                column = FIRST_COLUMN
-            column += bool(sign)
-            if column + slot.width > MOST_SHEET_COLUMNS:
-                raise PlanError(f"{step.written}: wider than the {MOST_SHEET_COLUMNS:,} columns of a sheet")
-            lines[-1].append((sign, column, slot))
-            column += slot.width
-        return lines
+    def _bar(self, step: Step, beside: int) -> None:
+        self._label(self.row, 1, str(step.number), "bar_number")
+        self._label(self.row, FIRST_COLUMN, step.heading, "bar")
+        if step.note:
+            end = FIRST_COLUMN + columns_of(step.heading, BAR) + 1
+            self._label(self.row, max(beside, end), step.note, "bar_note")
 
-    def _line_of_slots(self, line: list[tuple[str, int, Slot]], step: Step, top: int) -> int:
-        """Draws values side by side and the gradients in one band below them; gives the first free row."""
-        middle = top + 1 + (min(4, max(slot.values[0].extent[0] for _, _, slot in line)) - 1) // 2
-        for sign, column, _ in line:
-            if sign:
-                self._label(middle, column - 1, sign, "operator")
-        below = max(self._place(slot.values, step, top, column) for _, column, slot in line)
-        return max([below, *(self._place(slot.gradients, step, below, column) for _, column, slot in line)])
+    def _half(self, heading: str, style: str, flow: _Flow, top: int, left: int, step: Step) -> int:
+        """One pass of a section under its heading; gives the first free row."""
+        if left + flow.width > MOST_SHEET_COLUMNS:
+            raise PlanError(f"{step.written}: wider than the {MOST_SHEET_COLUMNS:,} columns of a sheet")
+        self._label(top, left, heading, style)
+        figure = flow.figure
+        for text in figure.texts:
+            self._label(top + 1 + text.row, left + text.column, text.text, text.style)
+        for standing in figure.parts:
+            self._block(standing, step, top + 1, left)
+        for shown in figure.shown:
+            place = lambda one: one and one.part.placed(GRADIENTS, top + 1 + one.row, left + one.column)  # noqa: E731
+            signs = tuple(Label(top + 1 + one.row, left + one.column, one.text, one.style) for one in shown.signs)
+            result = shown.result.part
+            self.pictures.append(
+                Depicted(result.key, shown.picture, tuple(map(place, shown.factors)), signs, place(shown.result))
+            )
+        return top + 1 + figure.rows
 
-    def _slots(self, step: Step) -> list[tuple[str, Slot]]:
-        """The blocks of a section with the sign before each."""
-        slots, signs = [], operator_signs(step)
-        for k, (name, sign) in enumerate(zip(step.operands, signs, strict=True)):
-            first = name not in self.shown and name in self.program.leaves
-            slots.append((sign if k else "", self.parts.slot(name, "given" if first else "again", None)))
-            self.shown.add(name)
-        single = len(step.operands) == 1 or len(step.lines) > 1 or "," in signs[1:]
-        for line in step.lines:
-            slots.append(("→" if single else "=", self.parts.slot(line.target, "line", line)))
-            self.shown.add(line.target)
-        return slots
+    def _links(self, links: Sequence[Words], row: int, left: int) -> int:
+        """Where the gradients come from and where they go, side by side."""
+        column = left
+        for link in links:
+            wide = columns_of(link.text, CAPTION)
+            if column > left and column + wide > FIRST_COLUMN + PAGE_COLUMNS:
+                row, column = row + 1, left
+            self._label(row, column, link.text, link.style, link.to)
+            column += wide + 1
+        return row + bool(links)
 
-    def _place(self, parts: Sequence[Part], step: Step, top: int, column: int) -> int:
-        """Draws parts below one another; gives the first free row below them."""
-        row = top
-        for part in parts:
-            for k, text in enumerate(part.headings):
-                self._label(row + k, column, text, part.heading_style)
-            rows, columns = part.extent
-            if part.beside:
-                self._label(row, column + columns - (columns > 1), part.beside, part.beside_style)
-            row += len(part.headings)
-            self._block(part, step, row, column)
-            row += rows
-            for text in part.captions:
-                self._label(row, column, text, part.caption_style)
-                row += 1
-            row += 1
-        return row
-
-    def _block(self, part: Part, step: Step, row: int, column: int) -> None:
+    def _block(self, standing: Standing, step: Step, top: int, left: int) -> None:
+        part, row, column = standing.part, top + standing.row, left + standing.column
         rows, columns = part.extent
         place = part.placed(GRADIENTS, row, column)
-        self.drawn.append(Drawn(part.key, part.purpose, step.number, place, part.line, part.copy))
+        self.drawn.append(
+            Drawn(part.key, part.purpose, step.number, place, part.line, part.copy, part.turned, part.node, part.reader)
+        )
         self.last_column = max(self.last_column, column + columns - 1)
-        if part.key in self.blanks.keys and self.blanks.height:
+        if part.key in self.blanks.keys and self.blanks.height and part.purpose in ("blank", "line"):
             self.heights |= dict.fromkeys(range(row, row + rows), self.blanks.height)
-        if self.blanks.check_beside(part.key, part.purpose):
-            if part.purpose == "blank":  # elsewhere a line stands there, which may be longer than its numbers
-                self._label(row - 1, column + columns, "right?", "shape_left")
-            beside = placed(GRADIENTS, row, column + columns, part.shape, part.lying)
-            self.drawn.append(Drawn(part.key, "check", step.number, beside))
-            self.last_column = max(self.last_column, column + 2 * columns - 1)
-        if len(part.shape) > 2:
+        if len(part.shape) > 2 and part.purpose != "check" and not part.copy:
             for index in panels(part.shape):
                 at, _ = place.cell((*index, 0, 0))
                 self._label(at - 1, column, f"{part.key}[{','.join(str(i + 1) for i in index)}]", "note")
+
+    def bars(self) -> None:
+        """The bar of each section, as long as the sheet is wide."""
+        taken: dict[int, set[int]] = {row: set() for row in self.sections}
+        for label, _ in self.labels:
+            if label.row in taken:
+                taken[label.row].add(label.column)
+        for row, columns in taken.items():
+            for column in range(1, min(self.last_column, LONGEST_BAR) + 1):
+                if column not in columns:
+                    self._label(row, column, "", "bar")
+
+    def linked(self) -> list[Label]:
+        """The labels, each with the cell that it leads to."""
+        own = {item.key: item.place for item in self.drawn if item.purpose in ("given", "line", "blank", "start")}
+        found = []
+        for label, to in self.labels:
+            if to in own:
+                at = own[to].cell((0,) * len(own[to].shape))
+                label = replace(label, link=GRADIENTS, cell=address(*at))
+            found.append(label)
+        return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 from sheetgrad.autodiff.program import Program
 from sheetgrad.formulas.expressions import Expr, Fold, Ref, children
+from sheetgrad.lines.names import tensor_key
 from sheetgrad.plan.blocks import MOST_SHEET_COLUMNS
 
 
@@ -11,7 +14,8 @@ def lie(program: Program) -> dict[str, str]:
     """For each vector, whether it lies in a ``row`` or stands in a ``column``.
 
     A vector whose elements go with the rows of a matrix (one number an example) stands in a column, so that it
-    fills down beside them; vectors that meet element by element lie the same way. Found from how the indices of
+    fills down beside them; vectors that meet element by element lie the same way. In a matrix product the left one lies
+    and the right one stands, as they are drawn. Found from how the indices of
     neighbouring elements, and of neighbouring terms of a sum, move together.
     """
     votes: dict[str, str] = {}
@@ -47,13 +51,26 @@ def lie(program: Program) -> dict[str, str]:
         for terms in _folds(first):
             meet(_moves(terms[0], terms[1]))
     names = [name for name, shape in program.shapes.items() if len(shape) == 1 and "." not in name]
-    lying = {name: votes.get(root(name), "row") for name in names}
+    lying = {name: votes.get(root(name), "row") for name in names} | _in_products(program)
     for line in program.backward:
         name = line.target.split(".")[0]
         if len(line.shape) == 1:
             lying[line.target] = lying.get(name, "row")
     too_long = {key for key in lying if program.shapes[key][0] > MOST_SHEET_COLUMNS // 2}
     return lying | dict.fromkeys(too_long, "column")
+
+
+def _in_products(program: Program) -> dict[str, str]:
+    """How vectors lie that are factors of a matrix product, by the first."""
+    found: dict[str, str] = {}
+    for line in program.forward:
+        for node in ast.walk(line.expression):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+                for part, way in ((node.left, "row"), (node.right, "column")):
+                    key = tensor_key(part)
+                    if key and len(program.shapes[key]) == 1:
+                        found.setdefault(key, way)
+    return found
 
 
 def _moves(one: Expr, other: Expr) -> list[tuple[str, int, int]]:

@@ -36,7 +36,7 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.tables.table import table
 
-LONGEST_ROW = 480  # cells of forward pass, so that a row keeps within 1,024 columns; more are laid down a column
+LONGEST_ROW = 400  # cells of forward pass, so that a row keeps within 1,024 columns; more are laid down a column
 LETTER = 1.05  # of a name, in the units of column widths
 FIRST_LINE = 2  # after the names and the numbers as they are
 TABLE = table("passes")

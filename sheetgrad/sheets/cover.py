@@ -51,7 +51,7 @@ def build(
 ) -> Sheet:
     """The sheet, which leads to the ``others``; ``missing`` says which sheets are left out and why, ``proof`` what was
     proven of the lesson, if it was."""
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME)
     sheet.label(1, LEFT, lesson.title, "title")
     sheet.label(QUESTION, LEFT, lesson.question, "question", span=way.LAST - LEFT + 1)
     _first(sheet, lesson, drawing)

@@ -1,22 +1,29 @@
-"""The Gradients sheet: one section a forward line, drawn as its equation; under each block its gradient.
+"""The Gradients sheet: one section a forward line, forward at the left, backward at the right.
 
 Top to bottom is the forward pass, bottom to top the backward pass. All formulas come from the program's lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sheetgrad.formulas.expressions import Expr, Index, Shape
+from sheetgrad.autodiff.program import Program
+from sheetgrad.formulas.expressions import Expr, Index, Ref, Shape
+from sheetgrad.formulas.places import Area
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.lines.cells import CellArray
+from sheetgrad.lines.cells import CellArray, truth_as_number
+from sheetgrad.lines.evaluate import evaluate
+from sheetgrad.lines.names import mentioned
+from sheetgrad.lines.readings import CELLS, NUMBERS
+from sheetgrad.lines.spreads import Spread
 from sheetgrad.lines.typed import Range, Typed
-from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
+from sheetgrad.plan.blocks import Block, Sheet
 from sheetgrad.plan.drawing import (
     GRADIENTS,
+    Blanks,
     Drawing,
     Drawn,
     blank_blocks,
@@ -26,13 +33,20 @@ from sheetgrad.plan.drawing import (
     input_blocks,
 )
 from sheetgrad.plan.equations import FIRST_COLUMN
+from sheetgrad.plan.fields import single
+from sheetgrad.plan.parts import NAME as NAME_LETTERS
+from sheetgrad.plan.parts import NARROW, columns_of
+from sheetgrad.sheets import elements, nudge
 from sheetgrad.tables.table import table
 
 NAME = GRADIENTS
 TABLE = table("waiting")
+TOP, LEGEND = 3, 6  # rows: of the loss, the verdict and the lens, which stay in sight, and below them of the colours
+NOTHING = 4  # points of a row in which nothing stands
+START = dict(name="", number_format="0.00")  # the gradient of the loss
 HOW_TO_READ = (
-    "Top to bottom is the forward pass. Under each block stands its gradient .g; read those from bottom to top: "
-    "that is the backward pass."
+    "At the left is the forward pass: read it from top to bottom. At the right are the gradients .g: read them from "
+    "bottom to top, that is the backward pass."
 )
 
 
@@ -61,51 +75,55 @@ def build(
     sheet = Sheet(NAME, labels=list(drawing.labels), sections=list(drawing.sections), heights=dict(drawing.heights))
     roles = {name: tensor.role for name, tensor in lesson.tensors.items()}
     sheet.label(1, FIRST_COLUMN, lesson.title, "title")
+    sheet.heights[1] = 26
     sheet.label(2, FIRST_COLUMN, heading.text, heading.style, span=heading.span)
     if heading.height:
         sheet.heights[2] = heading.height
     sheet.heading = heading.page
     shown = ["value", "gradient", "blank"] if drawing.blanks.keys and not lesson.bug else ["value", "gradient"]
     yours = MENDABLE if drawing.blanks.keys else EDITABLE
-    legend(sheet, 3, FIRST_COLUMN, {*roles.values()}, shown, "" if drawing.blanks.on_paper else yours)
-    loss = lesson.program.loss
-    sheet.label(
-        4, FIRST_COLUMN, f"It starts at the end with {loss}.g = 1: {loss} grows exactly as fast as itself.", "note"
-    )
+    legend(sheet, LEGEND, FIRST_COLUMN, {*roles.values()}, shown, "" if drawing.blanks.on_paper else yours, 2)
+    _loss_now(sheet, lesson.program, drawing, values)
     waiting = drawing.blanks.withheld(lesson.program)
     for item in drawing.drawn:
         if item.purpose != "check":  # those are made by the sheet that judges
             sheet.blocks += _blocks(lesson, drawing, item, values, roles, waiting)
     sheet.blocks += marks
     sheet.verdicts += [mark.area(NAME) for mark in marks]
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
-    sheet.freeze = "A5"
+    sheet.widths = {1: 3.5} | {k: NARROW for k in range(2, sheet.last_column + 1)}
+    sheet.freeze = f"A{LEGEND}"
     return sheet
 
 
+def _loss_now(sheet: Sheet, program: Program, drawing: Drawing, values: Mapping[str, np.ndarray]) -> None:
+    sheet.label(TOP, FIRST_COLUMN, program.loss, "setting_name")
+    at = FIRST_COLUMN + columns_of(program.loss, NAME_LETTERS)
+    sheet.formula(TOP, at, Ref(program.loss, ()), drawing.places, float(values[program.loss]), "loss_now")
+    sheet.heights |= dict.fromkeys(range(TOP + 1, LEGEND), NOTHING)
+
+
 def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waiting) -> list[Block]:
-    value, place = values[item.key], item.place
     style = _style(lesson, drawing, item, roles)
-    more = dict(style=style, name=item.key)
+    more = dict(style=style, name=item.key if item.key and not item.reader else "")
+    if item.purpose == "start":
+        return [Block(item.place.row, item.place.column, [[1]], "gradient", "fixed", np.array([[1.0]]), **START)]
     if item.purpose == "given":
-        return input_blocks(place, value, **more)
+        return input_blocks(item.place, values[item.key], **more)
     if item.purpose == "blank":
-        return blank_blocks(place, value, item.key)
+        return blank_blocks(item.place, values[item.key], item.key)
     if drawing.number_format:
         more["number_format"] = drawing.number_format
     more["open"] = style == "gradient_open"
     if item.copy:
         return _copied(drawing, item, values, waiting, more)
-    if item.line is None:
-        cells, book = CellArray.named(item.key, place.shape), drawing.places
-    else:
-        cells, book = lesson.program.cells[item.key], drawing.book(item.step)
-        if item.key in waiting:
-            cells = _once_filled(cells, waiting[item.key], lesson.program.shapes)
-    if item.key in waiting:  # a tensor shown again waits itself
+    cells, value = _computed(lesson.program, item, values)
+    needs = _needs(drawing.blanks, item, waiting)
+    if needs:
+        cells = _once_filled(cells, needs, lesson.program.shapes)
+    if needs or item.key in waiting:  # a tensor shown again waits itself
         value = np.full(value.shape, "", dtype=object)
-    what = lesson.program.written(item.key) if item.line else item.key
-    return formula_blocks(cells, place, book, value, what, **more)
+    book = drawing.places if item.purpose == "again" else drawing.book(item.step, item.reader or item.key)
+    return formula_blocks(cells, item.place, book, value, lesson.program.written(item.reader or item.key), **more)
 
 
 def _style(lesson: Lesson, drawing: Drawing, item: Drawn, roles: Mapping[str, str]) -> str:
@@ -113,10 +131,35 @@ def _style(lesson: Lesson, drawing: Drawing, item: Drawn, roles: Mapping[str, st
         return "loss"
     if lesson.bug and item.line is not None and "." in item.key:
         return "gradient_open"  # all alike, so that none looks wrong
-    if item.key in drawing.blanks.keys:
+    if item.line is not None and item.key in drawing.blanks.keys:
         return "answer"
-    style = "gradient" if "." in item.key else roles.get(item.key, "value")
+    gradient = "." in item.key or (item.node is not None and any("." in key for key in mentioned(item.node)))
+    style = "gradient" if gradient else roles.get(item.key, "value")
+    if "." in item.reader or item.turned:
+        return f"{style}_pale"
     return f"{style}_copy" if item.purpose in ("again", "copy") and style in roles.values() else style
+
+
+def _computed(program: Program, item: Drawn, values) -> tuple[CellArray, np.ndarray]:
+    """The cells of a line, of a part of one, or of a tensor shown again, and their numbers."""
+    if item.line:
+        return program.cells[item.key], values[item.key]
+    if not item.node:
+        return CellArray.named(item.key, item.place.shape), values[item.key]
+    arrays = {key: CellArray.named(key, program.shapes[key]) for key in mentioned(item.node)}
+    numbers = np.asarray(evaluate(item.node, values, NUMBERS, program.rules), dtype=float)
+    return truth_as_number(evaluate(item.node, arrays, CELLS, program.rules)), numbers
+
+
+def _needs(blanks: Blanks, item: Drawn, waiting: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The blanks that must be filled in before a block shows its numbers."""
+    if blanks.answered:
+        return ()
+    if item.node:
+        return [key for key in mentioned(item.node) if key in blanks.keys or key in waiting]
+    if item.purpose == "again":
+        return [item.key] if item.key in blanks.keys else ()
+    return waiting.get(item.key, ())
 
 
 def _copied(drawing: Drawing, item: Drawn, values, waiting, more: dict) -> list[Block]:
@@ -157,18 +200,50 @@ WORDS = {
 EDITABLE, MENDABLE = "blue numbers are yours to change", "the gradients are yours to change"
 
 
-def legend(sheet: Sheet, row: int, column: int, roles: set[str], computed: list[str], yours: str = EDITABLE) -> None:
-    """The colours in use, each with its word; and where nothing is blank, what is the student's to change."""
+def legend(
+    sheet: Sheet, row: int, column: int, roles: set[str], computed: list[str], yours: str = EDITABLE, wide: int = 1
+) -> None:
+    """The colours in use, each with its word, ``wide`` columns each; and where nothing is blank, what is the student's to
+    change."""
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
-        sheet.label(row, column + k, WORDS[role], f"legend_{role}")
+        sheet.label(row, column + k * wide, WORDS[role], f"legend_{role}", span=wide)
     if yours and "blank" not in shown:
-        sheet.label(row, column + len(shown) + 1, yours, "editable_note")
+        sheet.label(row, column + len(shown) * wide + 1, yours, "editable_note")
+
+
+def of_workbook(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
+    """The sheet of a workbook, under the lesson's question."""
+    return build(lesson, drawing, values, Heading(lesson.question, "question_line"))
+
+
+def add_verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
+    """The live verdict, as on the Lesson sheet."""
+    field = replace(nudge.TALLY.panel["sentence"], style="verdict_line")
+    shown = single(sheet, TOP, FIRST_COLUMN + 4, field, *nudge.sentence(counts))
+    sheet.sentences.append(shown.area(NAME))
+
+
+def add_lens(sheet: Sheet, lesson: Lesson, listed: Sheet) -> None:
+    """The list to pick from, the element in words and in numbers, and what lights up. ``listed`` is the Elements sheet."""
+    row, column = elements.PICK
+    sheet.label(row, column - 2, "look closely at", "caption")
+    sheet.label(row, column, "", "setting", span=2)  # for longer names
+    sheet.input(row, column, lesson.setting(elements.PICKED), elements.PICKED)
+    sheet.label(row, column + 2, " pick another: what it is made of lights up", "editable_note")
+    sheet.choices[row, column] = elements.choices(listed)
+    for below, (place, expected) in enumerate(elements.said(listed), 1):
+        del sheet.heights[row + below]
+        style = "lens_words" if below == 1 else "lens_numbers"
+        sheet.formula(row + below, FIRST_COLUMN, Ref("said", ()), {"said": [place]}, expected, style)
+    corners = listed.names[elements.LIGHTS]
+    sheet.lights = Area(NAME, sheet.sections[0], 1, sheet.last_row, sheet.last_column)
+    sheet.lit_by = (elements.LIGHTS, corners.bottom - corners.top + 1)
 
 
 SHEET = SheetKind(
     name=NAME,
-    about="the forward pass line by line, and under each block its gradient",
+    about="the forward pass line by line, and beside it the gradients that come back",
     order=10,
-    build=build,
+    build=of_workbook,
 )

@@ -133,7 +133,6 @@ def _look(sheet: Sheet, lesson: Lesson, across: bool) -> None:
     names = max(15.0, *(1 + LETTER * len(name) for name in lesson.numbers))
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)} | sheet.widths
     sheet.widths |= {2: max(names, sheet.widths[2])} | {k: 13.5 for k in range(3, 2 + VISIBLE)}
-    sheet.pages_wide = 1 if across else -(-last // PAGE_COLUMNS)
     if across:
         sheet.heights[TOP] = 24
         sheet.widths[2 + FIELDS.index("remark")] = 21.0

@@ -37,7 +37,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     """The sheet."""
     numbers.refuse_heavy(lesson, LINES)
     program = lesson.program
-    sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
+    sheet = Sheet(NAME, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
     fields = len(TABLE.fields) + (CHART_COLUMNS if across else 0)
     passes = Passes(sheet, drawing, program, program.requested, TOP + 1, fields, LINES, ("this place",), across)

@@ -33,7 +33,7 @@ ON_PAPER = "Cross it out, and write the right line and its numbers beside it."
 MEND = """
 Type the right formula over the wrong one, in every cell of its block that was wrong: each of these is one mark. Write formulas that start with = and use the cells of the sheet, not results: each is tried on other numbers as well. All gradients can be typed over, all other cells are locked; change only what is wrong.
 """
-PRINT_SPAN, PRINT_CHARACTERS = 13, 125  # columns of a printed Gradients sheet, and what fits them
+PRINT_SPAN, PRINT_CHARACTERS = 18, 125  # columns of a printed Gradients sheet, and what fits them
 MARKED = """
 Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
 """
@@ -41,7 +41,7 @@ Every such cell is one mark. Write formulas that start with = and use the cells 
 
 def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: str, mark: str) -> Sheet:
     """The sheet; ``name`` and ``mark`` are the student's name and id, ``checks`` the Check sheet where there is one."""
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
     sheet.heights[1] = 27
     for row, word, text in ((2, "name", name), (3, "id", mark)):

@@ -25,7 +25,7 @@ from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
 from sheetgrad.lines.readings import NUMBERS
 from sheetgrad.lines.shapes import ShapeError
-from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, columns_for, number_format
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, number_format
 from sheetgrad.plan.descent import RATE_KEY, needed_lines, run, spread, state_key
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
@@ -48,6 +48,7 @@ PANEL = 5  # the column of numbers
 LINES = 8  # the column of the update lines and the chart
 FIRST = 4  # the row of the first setting
 NOTE_HEIGHT, ROW_HEIGHT = 46, 15.0  # points
+CODE = 1.2  # units of column widths that a letter of a line takes
 LOSS_FORMAT = "[<10]0.000000;[<1000]0.000;0.00E+00"  # fits its column while a student makes the loss explode
 TRY = (
     "Try a learning rate ten times larger, then ten times smaller: too large and the loss jumps about or explodes, too "
@@ -229,12 +230,12 @@ class _Training:
     def build(self) -> Sheet:
         sheet, passes = self.sheet, self.passes
         self._panel()
+        passes.headings()
         self._lines()
         what = "row" if self.across else "column"
         sheet.label(passes.top - 2, 2, f"Step 0 is the start; each {what} after it is one step", "section")
         for k, word in enumerate(("step", self.program.loss, "lr")[: passes.summary]):
             sheet.label(*passes.cell(0, k), word, "header")
-        passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, STEP, [float(k) for k in range(self.steps + 1)], "step", "0")
         passes.compute(0, self.found, self.spread)
@@ -281,7 +282,7 @@ class _Training:
         """The update lines, each with what it does, and below them the chart."""
         sheet, passes, loss = self.sheet, self.passes, self.program.loss
         texts = [line.text for line in self.shown]
-        notes = LINES + max(columns_for(text + " " * (len(text) // 6)) for text in texts)  # set in larger type
+        notes = self._column_after(LINES, CODE * max(map(len, texts)))
         for k, (text, line) in enumerate(zip(texts, self.shown, strict=True)):
             sheet.label(FIRST + k, LINES, text, "code")
             if line.note:
@@ -294,6 +295,13 @@ class _Training:
             Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height, (0, self.steps))
         )
         sheet.names["training_loss"] = y
+
+    def _column_after(self, column: int, wide: float) -> int:
+        """The first column that begins so much right of the beginning of another, in units of column widths."""
+        while wide > 0:
+            wide -= self.sheet.widths.get(column, COLUMN_WIDTH)
+            column += 1
+        return column
 
     def _losses(self) -> None:
         passes, loss = self.passes, self.program.loss

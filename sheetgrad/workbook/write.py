@@ -30,11 +30,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
-from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
-from sheetgrad.plan.pages import ROW_HEIGHT, pages
+from sheetgrad.plan.blocks import NO_CHANGE, Block, Label, Plan, Sheet
+from sheetgrad.plan.lettering import Letters, width
+from sheetgrad.plan.pages import ROW_HEIGHT, SIDE, TOP, pages, text_of
 from sheetgrad.workbook.charts import absolute, draw_charts
 from sheetgrad.workbook.rows import written_rows
-from sheetgrad.workbook.style import CHANGED, EDITABLE, STYLES, VERDICTS, WHITE
+from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, INK, LENS, STYLES, VERDICTS, WHITE
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
@@ -43,6 +44,7 @@ CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 LARGE = 100_000  # from here on numbers are written with an exponent
 EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
 LINE = 1.3  # height of a line of text, in sizes of its letters
+BESIDE = 4.0  # points that a cell keeps free at the sides of its text
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
@@ -185,9 +187,11 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _limits(target, sheet)
     _verdicts(target, sheet)
     _changes(target, sheet)
+    _lights(target, sheet)
     _large(target, sheet)
     draw_charts(target, sheet)
-    _page(target, sheet)
+    if not sheet.hidden:  # LibreOffice prints a hidden sheet that has an area to print
+        _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
         target.protection.sheet = True
         target.protection.formatColumns = target.protection.formatRows = False
@@ -197,8 +201,8 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
     """Widths, folded columns, frozen panes; no grid lines."""
-    for column, width in sheet.widths.items():
-        target.column_dimensions[letter(column)].width = width
+    for column, wide in sheet.widths.items():
+        target.column_dimensions[letter(column)].width = wide
     for first, last in sheet.folded_columns:
         for column in range(first, last + 1):
             dimension = target.column_dimensions[letter(column)]
@@ -274,28 +278,46 @@ def _changes(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+def _lights(target: Worksheet, sheet: Sheet) -> None:
+    """What the lens looks at. The corners are found by a defined name, since a rule may not read another sheet in every
+    application."""
+    if not sheet.lights:
+        return
+    name, count = sheet.lit_by
+    edges = ("ROW()>={0}1)", "COLUMN()>={0}2)", "ROW()<={0}3)", "COLUMN()<={0}4)")
+    inside = [f"AND({','.join(edge.format(f'INDEX({name},{k},') for edge in edges)})" for k in range(1, count + 1)]
+    rule = FormulaRule(
+        formula=[f"OR({','.join(inside)})"], fill=PatternFill("solid", bgColor=LENS), font=Font(color=INK, bold=True)
+    )
+    area = sheet.lights
+    target.conditional_formatting.add(f"{address(area.top, area.left)}:{address(area.bottom, area.right)}", rule)
+
+
 def _page(target: Worksheet, sheet: Sheet) -> None:
-    """Whole landscape pages; a section is kept on one page where it fits."""
+    """Landscape pages, as few as can be read."""
     target.page_setup.orientation = "landscape"
     target.page_setup.paperSize = target.PAPERSIZE_A4
-    target.page_margins.left = target.page_margins.right = 0.4
-    target.page_margins.top = target.page_margins.bottom = 0.5
-    target.page_margins.header = target.page_margins.footer = 0.25
+    target.page_margins.left = target.page_margins.right = SIDE
+    target.page_margins.top = target.page_margins.bottom = TOP
+    target.page_margins.header = target.page_margins.footer = TOP / 2
     for part, text in zip((target.oddHeader.left, target.oddHeader.right), sheet.heading, strict=True):
         part.text = text.replace("&", "&&") or None
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
-    last = sheet.print_columns or sheet.last_column
-    if sheet.print_columns or sheet.print_rows:
-        target.print_area = f"A1:{letter(last)}{sheet.print_rows or sheet.last_row}"
-    divided = pages(sheet)
-    if divided.scale:
-        target.page_setup.scale = divided.scale
-        for row in divided.breaks:
-            target.row_breaks.append(Break(id=row))
-    else:
-        target.sheet_properties.pageSetUpPr.fitToPage = True
-        target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
+    divided = pages(sheet, _reach)
+    target.print_area = f"A1:{address(*divided.last)}"
+    target.page_setup.scale = divided.scale
+    for row in divided.breaks:
+        target.row_breaks.append(Break(id=row))
+    for column in divided.column_breaks:
+        target.col_breaks.append(Break(id=column))
+
+
+def _reach(item: Label | Block) -> float:
+    """How wide the text of a label or block is if it runs over its cell, and otherwise 0."""
+    style = STYLES[item.style]
+    inside = style.wrap or style.align or (item.span if isinstance(item, Label) else item.columns) > 1
+    return 0.0 if inside else BESIDE + width(text_of(item), Letters(style.size, style.bold, style.font == CODE))
 
 
 def _carry(book: Workbook, table: dict) -> None:
