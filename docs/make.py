@@ -1,6 +1,7 @@
 """Writes the pages of docs/lessons and all pictures of the documentation from the templates.
 
-    python docs/make.py            needs LibreOffice, pdftoppm (poppler-utils) and Pillow (pip install '.[docs]')
+    python docs/make.py            needs LibreOffice, Carlito (fonts-crosextra-carlito), pdftoppm (poppler-utils) and
+                                   Pillow and pypdf (pip install '.[docs]')
     python docs/make.py --text     only the pages; the pictures stay as they are
 
 A page holds the digest of the sheets that its pictures show; tests/test_docs.py makes the pages again and compares.
@@ -29,13 +30,18 @@ from sheetgrad.plan.blocks import Plan
 from sheetgrad.planning import make_plan
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from drawn import first_pages  # noqa: E402 (the folder of the tests must be known first)
+from sight import first_screens  # noqa: E402
+
 PAGES = HERE / "lessons"
 README = {  # the pictures of the README: lesson and sheet
     "gradients": ("mini-batch", "Gradients"),
     "nudge": ("mini-batch", "Nudge"),
-    "step-size": ("step-size", "Step size"),
-    "ripple": ("mini-batch", "Ripple"),
-    "tangent": ("neuron", "Tangent"),
+    "best-h": ("step-size", "Best h"),
+    "ripple": ("chain-rule", "Ripple"),
+    "tangent": ("kinks", "Tangent"),
     "training": ("training", "Training"),
     "handout": ("a handout", "Gradients"),
     "grades": ("a report", "Grades"),
@@ -65,7 +71,7 @@ def lessons() -> list[Lesson]:
 
 def pictured(lesson: Lesson) -> list[str]:
     """The sheets that a lesson's page shows: the equations, and what is special about the lesson."""
-    about = {"step-size": ["Step size"], "kinks": ["Nudge"]}.get(lesson.name, [])
+    about = {"step-size": ["Best h"], "kinks": ["Nudge"]}.get(lesson.name, [])
     asked = [kind.name for kind in sheet_kinds() if kind.key in lesson.sections and kind.fields and not kind.hidden]
     return ["Gradients", *about, *asked]
 
@@ -87,10 +93,15 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     """The page of a lesson."""
     plan = make_plan(lesson)
     shown = pictured(lesson)
-    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", ""]
-    for paragraph in lesson.text.split("\n\n"):
-        lines += [" ".join(paragraph.split()), ""]
+    lines = [f"# {lesson.title}", "", f"**{lesson.question}**", "", *_paragraphs(lesson.answer)]
+    lines += ["## Do this first", "", *(f"{k}. {line}" for k, line in enumerate(lesson.first, 1)), ""]
+    lines += ["## At greater length", "", *_paragraphs(lesson.text)]
+    lines += ["## Step by step", ""] * bool(lesson.notes)
+    for name, note in lesson.notes.items():
+        step = next(step for step in lesson.program.steps if step.result == name)
+        lines += [f"{step.number}. `{step.written}`: {note}"]
     lines += [
+        "",
         "Forward:",
         "",
         "```python",
@@ -111,6 +122,11 @@ def page(lesson: Lesson, others: list[Lesson]) -> str:
     around += [f"next: [{x.title}]({x.name}.md)" for x in others[at + 1 : at + 2]]
     lines.append(" · ".join([*around, "[all lessons](README.md)"]))
     return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> list[str]:
+    """A text of a template as lines of a page, each followed by an empty one."""
+    return [line for paragraph in text.split("\n\n") for line in (" ".join(paragraph.split()), "")]
 
 
 def _answer(lesson: Lesson) -> list[str]:
@@ -161,36 +177,38 @@ def classroom(room: Path) -> None:
 
 
 def draw(wanted: dict[Path, tuple[str, str]]) -> None:
-    """Makes the pictures: file, and the (lesson, sheet) whose first page it shows. LibreOffice runs once."""
+    """Makes the pictures: file, and the (lesson, sheet) whose first screen it shows, pixel by pixel. LibreOffice runs once."""
     from PIL import Image, ImageChops
 
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
-        if any(lesson.startswith("a ") for lesson, _ in wanted.values()):
+        shown = {lesson for lesson, _ in wanted.values()}
+        if any(lesson.startswith("a ") for lesson in shown):
             classroom(room)
-        for lesson, _ in set(wanted.values()):
-            if not (room / f"{lesson}.xlsx").exists():
-                build(Lesson.load(lesson), room / f"{lesson}.xlsx")
-        for k, (lesson, sheet) in enumerate(wanted.values()):
-            book = load_workbook(room / f"{lesson}.xlsx")
-            book.active = book.sheetnames.index(sheet)
-            for other in book.worksheets:
-                if other.title != sheet:  # LibreOffice prints a hidden sheet that has an area to print
-                    other.sheet_state, other.print_area = "hidden", None
-            book[sheet].oddFooter.left.text = book[sheet].oddFooter.right.text = None
-            book.save(room / f"picture{k}.xlsx")
-        files = [str(room / f"picture{k}.xlsx") for k in range(len(wanted))]
-        profile = f"-env:UserInstallation=file://{room}/profile"
-        call = ["soffice", profile, "--headless", "--convert-to", "pdf", "--outdir", str(room), *files]
-        subprocess.run(call, check=True, capture_output=True)
-        for k, target in enumerate(wanted):
-            stem = room / f"page{k}"
-            pdf = str(room / f"picture{k}.pdf")
-            subprocess.run(["pdftoppm", "-r", "90", "-l", "1", "-png", "-singlefile", pdf, str(stem)], check=True)
-            image = Image.open(f"{stem}.png").convert("RGB")
+        books = [room / f"{lesson}.xlsx" for lesson in sorted(shown)]
+        for book in books:
+            if not book.exists():
+                build(Lesson.load(book.stem), book)
+        (room / "screens").mkdir()
+        screens = first_screens(books, room / "screens")
+        for target, (lesson, sheet) in wanted.items():
+            page = str(first_pages(screens[lesson])[sheet] + 1)
+            call = [
+                "pdftoppm",
+                "-r",
+                "96",
+                "-f",
+                page,
+                "-png",
+                "-singlefile",
+                str(screens[lesson]),
+                str(room / "screen"),
+            ]
+            subprocess.run(call, check=True)
+            image = Image.open(room / "screen.png").convert("RGB")
             box = ImageChops.difference(image, Image.new("RGB", image.size, "white")).getbbox()
-            around = (box[0] - 12, box[1] - 12, box[2] + 12, box[3] + 12)
-            image.crop(around).quantize(48).save(target, optimize=True)
+            bottom = min(image.height, box[3] + 12)  # what is empty below is not kept
+            image.crop((0, 0, image.width, bottom)).quantize(64).save(target, optimize=True)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ SHOWN = re.compile(rb"<([0-9A-Fa-f]*)>|([-+.0-9]+)")
 PAIR = re.compile(rb"<([0-9A-Fa-f]{2})>\s*<([0-9A-Fa-f]+)>")
 UP, DOWN = 0.64, 0.02  # how far capitals and digits reach above and below their line, in sizes of Carlito
 GAP = -250.0  # a jump of so many thousandths of the font's size leaves room for signs of another font
+TIGHT = 4.0  # points: where a letter was left out there is no more room
 WHITE = (1.0, 1.0, 1.0)
 
 Colour = tuple[float, float, float]
@@ -47,8 +48,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Text:
-    """A text drawn at once. ``box`` is where it would stand, ``seen`` what of that is not cut off; ``covered`` where
-    something was painted over it."""
+    """A text drawn at once. ``box`` is where it would stand, ``seen`` what of that is not cut off; ``held`` says that
+    its cell ends where it does, ``covered`` that something was painted over it."""
 
     words: str
     size: float
@@ -56,23 +57,34 @@ class Text:
     fill: Colour
     box: Box
     seen: Box
+    held: bool = False
     covered: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the sheet with this name; sizes in points."""
+    """A page of the sheet with this name; sizes in points. ``known`` are the texts that the cells of the sheet hold."""
 
     sheet: str
     width: float
     height: float
     texts: tuple[Text, ...]
+    known: frozenset[str] = frozenset()
+
+
+def first_pages(path: Path) -> dict[str, int]:
+    """On which page of a workbook's PDF each sheet begins, from 0: its bookmarks say so."""
+    return _first_pages(PdfReader(path))
+
+
+def _first_pages(reader: PdfReader) -> dict[str, int]:
+    return {mark.title: reader.get_destination_page_number(mark) for mark in reader.outline}
 
 
 def pages(path: Path) -> list[Page]:
-    """The pages of a workbook's PDF; its bookmarks say where each sheet begins."""
+    """The pages of a workbook's PDF."""
     reader = PdfReader(path)
-    starts = {reader.get_destination_page_number(mark): mark.title for mark in reader.outline}
+    starts = {number: sheet for sheet, number in _first_pages(reader).items()}
     found, sheet = [], ""
     for number, page in enumerate(reader.pages):
         sheet = starts.get(number, sheet)
@@ -208,7 +220,9 @@ class _Drawing:
         box = self._box([(x, y * size) for x in across for y in (-DOWN, UP)], matrix)
         fill = next((colour for area, colour in reversed(self.fills) if area.has(*box.middle)), WHITE)
         drawn = size * abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]) ** 0.5
-        return Text(words, drawn, state.ink, fill, box, box.and_(state.clip))
+        tight = state.clip.right - box.right < TIGHT or box.left - state.clip.left < 0
+        held = tight and state.clip.right - state.clip.left < float(self.page.mediabox.width) - 1
+        return Text(words, drawn, state.ink, fill, box, box.and_(state.clip), held)
 
 
 def _numbers(operands: list[bytes]) -> list[float]:

@@ -119,13 +119,12 @@ def microgpt() -> dict:
     given = {"one": np.eye(letters)[text[:-1]], "mask": later}
     tensors |= {name: {"role": "constant", "values": values.tolist()} for name, values in given.items()}
     tensors["y"] = {"role": "target", "values": text[1:].tolist()}
-    table = {
+    return {
         "title": "A microGPT",
         "question": "Is each of its gradients right?",
         "forward": forward,
         "tensors": tensors,
     }
-    return table | {"laboratory": False}
 
 
 COURSE = [path.stem for path in available()]
@@ -136,5 +135,6 @@ OTHERS = {"layer": LAYER, "wild": WILD, "everything": EVERYTHING}
 
 @cache
 def lesson_named(name: str) -> Lesson:
-    """One of the course, or of those above."""
-    return lesson_of(OTHERS[name], name) if name in OTHERS else Lesson.load(name)
+    """One of the course, or of those above, with the laboratory, so that whoever looks at it looks at that too."""
+    lesson = lesson_of(OTHERS[name], name) if name in OTHERS else Lesson.load(name)
+    return lesson.asking_for("laboratory")

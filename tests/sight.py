@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drawn import Box, Colour, Page, Text, pages
 from openpyxl.utils import get_column_letter
 
 from sheetgrad.engines.libreoffice import to_pdf
+from sheetgrad.xlsx.contents import Contents
 from sheetgrad.xlsx.parts import rewritten
 
 WINDOW = 1330, 530  # pixels of a screen of 1366 by 768 that the bars of a spreadsheet leave
@@ -56,7 +57,17 @@ class Fault:
 def on_screen(books: Sequence[Path], room: Path) -> dict[str, list[Page]]:
     """The sheets of workbooks as their reader scrolls over them, by the workbooks' names; ``room`` is for the copies."""
     copies = [as_screens(book, room / book.name, EVERYTHING) for book in books]
-    return {path.stem: pages(path) for path in to_pdf(copies, room)}
+    return {path.stem: _knowing(pages(path), book) for path, book in zip(to_pdf(copies, room), books, strict=True)}
+
+
+def _knowing(shown: list[Page], book: Path) -> list[Page]:
+    """The pages with what the cells of their sheets hold."""
+    contents = Contents(book.read_bytes())
+    texts = {
+        name: frozenset(text.strip() for *_, text in contents.sheet(name).values.cells() if isinstance(text, str))
+        for name in {page.sheet for page in shown}
+    }
+    return [replace(page, known=texts[page.sheet]) for page in shown]
 
 
 def on_paper(books: Sequence[Path], room: Path) -> dict[str, list[Page]]:
@@ -138,7 +149,7 @@ def _alone(page: Page) -> Iterator[tuple[str, str, int, int]]:
     for text in page.texts:
         if set(text.words.strip()) == {"#"}:
             yield "a number that does not fit", *_where(text)
-        elif is_cut(text):
+        elif is_cut(text) or is_broken_off(text, page):
             yield "cut off", *_where(text)
         elif text.box.left < edge / 2 and text.box.right > edge + SLACK:
             yield "runs out of the window", *_where(text)
@@ -159,6 +170,17 @@ def is_cut(text: Text) -> bool:
     own, seen = text.box, text.seen
     gone = (seen.left - own.left, own.right - seen.right, seen.top - own.top, own.bottom - seen.bottom)
     return max(gone) > SLACK
+
+
+def is_broken_off(text: Text, page: Page) -> bool:
+    """Whether letters of a text are missing on the page: LibreOffice leaves out those of which nothing could be seen."""
+    words = text.words.strip()
+    if not text.held or words in page.known:
+        return False
+    rests = [whole[len(words) :].strip() for whole in page.known if whole.startswith(words)]
+    rests += [whole[: -len(words)].strip() for whole in page.known if whole.endswith(words)]
+    others = tuple(other for other in (other.words.strip() for other in page.texts) if len(other) > 1)
+    return bool(rests) and not any(rest.startswith(others) or rest.endswith(others) for rest in rests)
 
 
 def _together(page: Page) -> Iterator[tuple[str, str, int, int]]:

@@ -155,6 +155,10 @@ SPREAD = [  # what counts for every element needs no word for it
     ("r = x ** 2\nloss = (r ** 2).mean()", {"r.g": "2 * r / 6", "x.g": "r.g * 2 * x"}),
     ("loss = x.sum() * y.sum()", {"x.g": "y.sum()"}),
     ("loss = x.sum()", {"x.g": "1"}),
+    ("r = x[:, 1:]\nloss = r.mean()", {"r.g": "1 / 4", "x.g": "zeros((2, 3)).at[:, 1:].add(r.g)"}),
+    ("loss = x[:, 1:].mean()", {"x.g": "zeros((2, 3)).at[:, 1:].add(1 / 4)"}),
+    ("s = y.sum()\nloss = (s * x.T).sum()", {"product.g": "1", "x.g": "product.g.T * s"}),
+    ("r = x.mean(1)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g[:, None] / 3"}),
     ("r = x.reshape(3, 2)\nloss = (r ** 2).sum()", {"r.g": "2 * r", "x.g": "r.g.reshape(2, 3)"}),
 ]
 
@@ -255,7 +259,16 @@ def test_what_is_outside_the_language_is_refused(text):
         differentiate(parse_lines(text), {"x": (2,)}, ["x"], builtin_rules())
 
 
+def test_an_operation_of_ones_own_may_say_what_its_result_is_called():
+    entry = '[cube]\nforward = "a ** 3"\na = "g * 3 * a ** 2"\n'
+    for called, name in (('called = "volume"', "volume"), ("", "cube_x")):
+        own = with_own_operations(tomllib.loads(entry + called))
+        program = differentiate(parse_lines("loss = relu(cube(x))"), {"x": ()}, ["x"], own)
+        assert [step.heading for step in program.steps] == [f"{name} = cube(x)", f"loss = relu({name})"]
+
+
 WRONG_OPERATIONS = [
+    ('[f]\nforward = "a * 2"\na = "g"\ncalled = "a b"', "expected a plain name"),
     ('[a_b]\nforward = "a.__class__"\na = "g"', "found .__class__"),
     ('[f]\nforward = "f(a)"\na = "g"', "calls itself"),
     ('[f]\nforward = "h(a)"\na = "g"\n[h]\nforward = "f(a)"\na = "g"', "calls itself"),

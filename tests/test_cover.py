@@ -1,5 +1,8 @@
 """The Lesson sheet and what a template says to the reader."""
 
+import re
+import tomllib
+
 import numpy as np
 import pytest
 from lessons import microgpt
@@ -7,8 +10,9 @@ from openpyxl.utils.cell import coordinate_to_tuple
 
 from sheetgrad import Lesson, LessonError
 from sheetgrad.formulas.words import element_name
-from sheetgrad.lesson.sources import available
+from sheetgrad.lesson.sources import available, templates_folder
 from sheetgrad.planning import make_plan
+from sheetgrad.sheets import way
 from sheetgrad.sheets.cover import settings_places
 
 TABLE = dict(
@@ -73,6 +77,7 @@ def test_a_handout_tells_nothing_of_the_lessons_own_numbers():
     assert (given.answer, given.first, given.first_at, dict(given.notes), given.text) == ("", (), "", {}, "")
 
 
+WORDS = ("title", "question", "answer", "first", "first_at", "notes", "text", "next", "next_title")
 COURSE = [path.stem for path in available()]
 SCREEN = 530 * 0.75, 1330 * 0.75  # of a 1366×768 laptop, what a spreadsheet's own bars leave: points
 PIXELS = 7  # a character of Calibri 11, the unit of widths; a column has 5 more
@@ -116,8 +121,8 @@ def test_the_first_line_leads_to_the_number_that_it_names(cover):
     assert link.text.startswith(f"1  Go to {element_name(tensor, index)} on Gradients")
     row, column = coordinate_to_tuple(link.cell)
     assert shown_at(plan, row, column) == one.program.run(one.values)[tensor][index]
-    if not one.bug:
-        assert one.tensors[tensor]  # one that can be changed
+    said = re.search(r"change (\S+) to", link.text)
+    assert not said or float(said[1]) == one.tensors[tensor].values[index]
 
 
 def shown_at(plan, row: int, column: int) -> float:
@@ -138,15 +143,24 @@ def test_the_map_has_a_row_a_step_and_each_leads_to_its_section(cover):
         assert (row, column, number) in {(x.row, x.column, x.text) for x in plan.sheet("Gradients").labels}
 
 
+def names_on(label) -> list[str]:
+    """The gradients that a link of the map is about: the one whose line it is, or those that it names."""
+    return label.text.split(" = ")[:1] if "=" in label.text else label.text.split()
+
+
 def test_every_gradient_is_on_the_map_once_and_leads_to_its_first_number(cover):
     one, plan, sheet = cover
     values = one.program.run(one.values)
     wanted = [line.target for line in one.program.backward if line.target.endswith(".g")]
     links = [label for label in sheet.labels if label.style == "map_back_link"]
-    assert sorted(label.text.split(" ")[0] for label in links) == sorted(wanted)
+    assert sorted(name for label in links for name in names_on(label)) == sorted(wanted)
+    for label in links:  # up to the next one, or to the end
+        beside = [other.column for other in links if other.row == label.row and other.column > label.column]
+        room = sum(sheet.widths[k] for k in range(label.column, min([*beside, way.LAST + 1])))
+        assert len(label.text) * way.CODE <= room
     for label in links:
         found = shown_at(plan, *coordinate_to_tuple(label.cell))
-        assert found == np.ravel(values[label.text.split(" ")[0]])[0]
+        assert found == np.ravel(values[names_on(label)[0]])[0]
 
 
 def test_the_next_lesson_is_told_by_its_title(cover):
@@ -173,7 +187,9 @@ def test_the_map_of_a_long_program_is_whole_and_leaves_the_rest_in_sight():
     assert len(texts(sheet, "map_line")) == len(gpt.program.steps) > 20
     for style in ("first_link", "proof", "link", "legend_gradient", "setting_beside"):
         assert height(sheet, next(label.row for label in sheet.labels if label.style == style)) <= SCREEN[0]
-    assert all(len(text) <= 38 for text in texts(sheet, "map_back_link") + texts(sheet, "map_line"))
+    for style, column in (("map_line", way.LINE), ("map_back_link", way.BACK)):
+        room = sheet.widths[column] * (way.BACKS if column == way.BACK else 1)
+        assert all(len(text) * way.CODE <= room for text in texts(sheet, style))
 
 
 def test_a_lesson_without_an_answer_shows_its_text_and_a_first_step():
@@ -182,3 +198,12 @@ def test_a_lesson_without_an_answer_shows_its_text_and_a_first_step():
     assert texts(sheet, "first_link") == ["1  Go to side[1] on Gradients and change it."]
     assert "Next lesson: a sphere" in texts(sheet, "text_line")
     assert texts(make_plan(lesson()).sheet("Lesson"), "text") == []
+
+
+def test_the_example_of_the_templates_readme_is_a_lesson():
+    readme = (templates_folder() / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+    one = Lesson.from_table(tomllib.loads(example), "cube", "cube.toml")
+    assert one.answer and one.first and one.notes and one.starts_at == ("side", ())
+    for key in WORDS:
+        assert f"`{key}`" in readme or f"`[{key}]`" in readme, key

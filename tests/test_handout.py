@@ -13,7 +13,7 @@ from commands import assert_refused, sheetgrad
 from conftest import needs_libreoffice
 from lessons import RIGHT
 from openpyxl import load_workbook
-from pupils import BLANK, EXAMPLES, HIDDEN, Desk, masked, sums
+from pupils import BLANK, EXAMPLES, HIDDEN, Desk, masked, products, sums
 from teacher import give, graded, mlp, one_student, parts
 
 from sheetgrad import Lesson, LessonError, verify
@@ -28,6 +28,7 @@ from sheetgrad.formulas.fills import fill
 from sheetgrad.formulas.printing import Printer
 from sheetgrad.plan.drawing import Blanks
 from sheetgrad.plan.equations import draw
+from sheetgrad.workbook.style import AGREE_INK, MUTED, STYLES
 
 
 @pytest.mark.parametrize(
@@ -106,17 +107,52 @@ def test_what_depends_on_a_blank_waits_for_it_and_the_checks_answer(tmp_path):
     l1 = {desk.cell("l1_g", i, HIDDEN + j) for i in range(EXAMPLES) for j in range(HIDDEN)}
     b1 = {desk.cell("b1_g", 0, HIDDEN + j) for j in range(HIDDEN)}
     assert {cell for cell, value in stored["Gradients"].items() if value == "…"} == l1 | b1  # beside each blank
-    assert list(stored["Check"].values()).count("…") == 21
     desk.fill(masked(desk), None, sums(desk, "=SUM(%s)+0.001"))
     desk.save()
     for engine in ("formualizer", "ironcalc"):
         found = get_engine(engine).recalculate(path)
         assert found["Lesson"]["B7"] == "18 of 21 cells are right", engine
-        assert Counter(found["Check"].values())["✗"] == 3
+        assert Counter(found["Gradients"].values())["✗"] == 3
         assert {found["Gradients"][cell] for cell in l1} == {"✓"}
         assert {found["Gradients"][cell] for cell in b1} == {"✗"}
         assert all(isinstance(found["Gradients"][cell], float) for cell in waiting)
     assert record.course.checked
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_a_right_formula_waits_for_the_blank_that_it_is_computed_from(tmp_path, engine):
+    give(tmp_path, ["A"], mlp("l1.g", "w1.g", "b1.g"), "practice")
+    desk = Desk(tmp_path / "A.xlsx")
+    desk.fill(None, products(desk), sums(desk))
+    desk.sheet[desk.cell("b1_g", 0, 1)] = "nothing yet"
+    desk.save(tmp_path / "early.xlsx")
+    early = get_engine(engine).recalculate(tmp_path / "early.xlsx")
+    signs = Counter(early["Gradients"].values())
+    assert (signs["waits"], signs["…"], signs["✗"], signs["✓"]) == (9, 18, 0, 0)
+    assert Counter(early["Check"].values())["waits for l1.g"] == 9
+    assert states(early) == {"l1.g": "0 of 18 right", "w1.g": "waits for l1.g", "b1.g": "waits for l1.g"}
+    desk.fill(masked(desk), None, None)
+    desk.save(tmp_path / "then.xlsx")
+    then = get_engine(engine).recalculate(tmp_path / "then.xlsx")
+    signs = Counter(then["Gradients"].values())
+    assert (signs["waits"], signs["…"], signs["✗"], signs["✓"]) == (0, 0, 1, 26)  # the text is no gradient
+    assert states(then) == {"l1.g": "18 of 18 right ✓", "w1.g": "6 of 6 right ✓", "b1.g": "2 of 3 right"}
+    assert then["Lesson"]["B7"] == "26 of 27 cells are right"
+
+
+def states(found) -> dict[str, str]:
+    """What the Lesson sheet says of each blank, in its order."""
+    rows = range(10, 13)
+    return {found["Lesson"][f"B{row}"]: found["Lesson"][f"G{row}"] for row in rows}
+
+
+def test_blanks_are_listed_in_the_order_in_which_they_can_be_filled_and_nothing_right_is_not_green(tmp_path):
+    give(tmp_path, ["A"], mlp("b1.g", "out.g", "w1.g", "l1.g", "l2.g"), "practice")
+    sheet = load_workbook(tmp_path / "A.xlsx")["Lesson"]
+    assert [sheet.cell(row, 2).value for row in range(10, 15)] == ["out.g", "l2.g", "l1.g", "w1.g", "b1.g"]
+    assert sheet["B7"].font.color.rgb.endswith(STYLES["score"].color) and STYLES["score"].color == MUTED
+    green = [rule for area in sheet.conditional_formatting if "B7" in str(area.sqref) for rule in area.rules]
+    assert any("✓" in rule.formula[0] and rule.dxf.font.color.rgb.endswith(AGREE_INK) for rule in green)
 
 
 @pytest.mark.parametrize("name", ["mini-batch", "find-dw-db", "linear-layer", "neuron", "cross-entropy", "kinks"])
@@ -134,9 +170,9 @@ def test_the_answers_of_the_key_earn_all_marks_and_ticks(shelf, name, mode, tmp_
         for engine in ("formualizer", "ironcalc"):
             found = get_engine(engine).recalculate(path)
             total = len(table.answers)
-            kinks = [cell for cell, value in found["Check"].items() if value == "kink"]
+            kinks = [cell for cell, value in found["Gradients"].items() if value == "kink"]
             assert len(kinks) == (4 if name == "kinks" else 0), engine  # all [2] stand at 0, at a corner
-            assert found["Lesson"]["B7"] == f"{total - len(kinks)} of {total} cells are right", engine
+            assert found["Lesson"]["B7"] == f"{total - len(kinks)} of {total} cells are right ✓", engine
 
 
 def fill_in(path: Path, shop) -> None:

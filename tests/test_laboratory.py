@@ -1,4 +1,4 @@
-"""The Step size, Ripple and Tangent sheets: every picked number, tolerances that are neither loose nor tight."""
+"""The Best h, Ripple and Tangent sheets: every picked number, tolerances that are neither loose nor tight."""
 
 import random
 import shutil
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import sheetgrad
 from conftest import needs_libreoffice, seed_of_this_run
 from lessons import RIGHT, lesson_named, lesson_of
 from openpyxl import load_workbook
@@ -15,12 +16,12 @@ from sheetgrad.autodiff.rounding import carried
 from sheetgrad.engines import get_engine
 from sheetgrad.formulas.places import address
 from sheetgrad.planning import make_plan
-from sheetgrad.sheets import nudge, ripple, step_size, tangent
+from sheetgrad.sheets import best_h, nudge, ripple, tangent
 from sheetgrad.tables.agreement import AGREE, DISAGREE, KINK, UNKNOWN
 from sheetgrad.verifying.verify import compare
 from sheetgrad.xlsx.contents import Contents
 
-STEP_SIZE = step_size.TABLE.constants
+BEST_H = best_h.TABLE.constants
 
 
 def cells(plan) -> dict[str, tuple[str, str]]:
@@ -47,19 +48,39 @@ def test_a_number_that_is_not_in_the_list_is_named(workbook, tmp_path):
     assert any("must be one of x[1]" in m.problem and m.found == "w[9]" for m in verify(path).mismatches)
 
 
+def tabs(lesson: Lesson) -> list[str]:
+    return [sheet.name for sheet in make_plan(lesson).sheets if not sheet.hidden]
+
+
+def test_a_workbook_has_three_sheets_and_what_its_lesson_asks_for():
+    first = ["Lesson", "Gradients", "Nudge"]
+    assert tabs(Lesson.load("mlp")) == first
+    assert tabs(Lesson.load("nudge-x")) == [*first, "Row by row"]
+    assert tabs(Lesson.load("step-size")) == [*first, "Best h", "Ripple", "Tangent"]
+
+
+def test_build_adds_the_laboratory_where_it_is_asked_to(tmp_path):
+    done = sheetgrad("build", "outer-product", "bug-sum", "--laboratory", "-o", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {path.stem: load_workbook(path).sheetnames for path in tmp_path.glob("*.xlsx")}
+    assert {"Best h", "Ripple", "Tangent"} <= set(found["outer-product"])
+    assert not {"Best h", "Ripple", "Tangent"} & set(found["bug-sum"])  # there it would tell
+    assert verify(tmp_path / "outer-product.xlsx").ok
+
+
 # -- step sizes ---------------------------------------------------------------------------------------------------
 
 
 def test_the_v_has_its_best_step_where_theory_says():
     lesson = Lesson.load("step-size")
-    found, _ = step_size.measure(lesson, lesson.program.run(lesson.values))
+    found, _ = best_h.measure(lesson, lesson.program.run(lesson.values))
     e = np.exp(1.5)
     assert found["second"].value == pytest.approx(e, rel=1e-3)
     assert found["third"].value == pytest.approx(e, rel=1e-2)
     names = ("central_theory", "right_theory", "right_error", "central_error")
     fields = {name: found[name].value for name in names}
-    assert step_size.STEPS[np.argmin(fields["central_theory"])] == 1e-5
-    assert step_size.STEPS[np.argmin(fields["right_theory"])] == 1e-8
+    assert best_h.STEPS[np.argmin(fields["central_theory"])] == 1e-5
+    assert best_h.STEPS[np.argmin(fields["right_theory"])] == 1e-8
     ratios = fields["right_error"][:5] / fields["right_error"][1:6]
     np.testing.assert_allclose(ratios, 10, rtol=0.05)  # truncation falls with h on one side
     ratios = fields["central_error"][:3] / fields["central_error"][1:4]
@@ -88,6 +109,7 @@ def random_lessons(count: int):
             "title": "t",
             "question": "q",
             "forward": forward,
+            "laboratory": True,
             "gradients": ["x", "w", *(["b"] if " b" in forward or "(b" in forward else [])],
             "tensors": {
                 name: {"role": "input" if name in "xy" else "parameter", "shape": shape}
@@ -103,7 +125,7 @@ def random_lessons(count: int):
                 for name, tensor in smooth.tensors.items()
             }
             pick = names[generator.integers(len(names))]
-            yield smooth.with_values(values).with_setting("laboratory.step_size", pick)
+            yield smooth.with_values(values).with_setting("laboratory.best_h", pick)
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
@@ -111,13 +133,13 @@ def test_random_smooth_lessons_raise_no_false_alarm_and_a_millionth_is_caught(co
     alarms, missed, large = [], [], 0
     for lesson in random_lessons(count):
         values = lesson.program.run(lesson.values)
-        found, _ = step_size.measure(lesson, values)
+        found, _ = best_h.measure(lesson, values)
         gradient, now, value = (float(found[word].value) for word in ("gradient", "loss", "value"))
         size = max(carried(lesson.program, values), abs(value * gradient))
         if DISAGREE in found["sign"].value or (abs(gradient) > 1e-6 * size and AGREE not in found["sign"].value):
-            alarms.append((lesson.forward, lesson.setting("laboratory.step_size"), found["sign"].value))
-        key = f"{lesson.numbers[lesson.setting('laboratory.step_size')][0]}.g"
-        wrong, _ = step_size.measure(lesson, values | {key: values[key] * (1 + 1e-6)})
+            alarms.append((lesson.forward, lesson.setting("laboratory.best_h"), found["sign"].value))
+        key = f"{lesson.numbers[lesson.setting('laboratory.best_h')][0]}.g"
+        wrong, _ = best_h.measure(lesson, values | {key: values[key] * (1 + 1e-6)})
         if abs(gradient) >= 0.015 * size:
             large += 1  # a millionth is more than 64 roundings
             if DISAGREE not in wrong["sign"].value:
@@ -131,6 +153,7 @@ def test_a_rule_wrong_by_a_millionth_shows_on_the_sheet(tmp_path):
         """
         title = "t"
         question = "q"
+        laboratory = true
         forward = "loss = cube(x)"
         tensors.x = {role = "input", values = 1.5}
         ops.cube = {forward = "a * a * a", a = "g * 3.000003 * a * a"}
@@ -138,7 +161,7 @@ def test_a_rule_wrong_by_a_millionth_shows_on_the_sheet(tmp_path):
     )
     report = build(lesson, tmp_path / "wrong.xlsx")
     assert not report.mismatches and report.nudges["disagree"] == 1  # at h = 1E-04 a millionth is beyond doubt
-    sheet = make_plan(lesson).sheet("Step size")
+    sheet = make_plan(lesson).sheet("Best h")
     (verdicts,) = [block.expected[:, 0] for block in sheet.blocks if block.style == "verdict"]
     assert verdicts[-1][0] == UNKNOWN and DISAGREE in list(verdicts)
 
@@ -147,8 +170,8 @@ def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(work
     path = workbook("step-size")
     lesson, book = Lesson.load("step-size"), Contents(path.read_bytes()).all()
     plan, found = make_plan(lesson), get_engine("formualizer").recalculate(path)
-    sheet = plan.sheet("Step size")
-    measured, _ = step_size.measure(lesson, lesson.program.run(lesson.values))
+    sheet = plan.sheet("Best h")
+    measured, _ = best_h.measure(lesson, lesson.program.run(lesson.values))
     apart, bound = measured["apart"].value, measured["apart"].off
     np.testing.assert_allclose(bound, measured["rounding"].value)  # 64 roundings of the larger of loss and move
     block = next(
@@ -156,7 +179,7 @@ def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(work
     )
     for k, difference in enumerate(apart):
         cell = address(block.row + k, block.column)
-        changed = found | {"Step size": found["Step size"] | {cell: 0.0}}
+        changed = found | {"Best h": found["Best h"] | {cell: 0.0}}
         report = compare(plan, book, changed, "w", "l", "e")
         named = [m.cell for m in report.mismatches]
         assert named == ([] if abs(difference) <= bound[k] else [cell])
@@ -165,10 +188,10 @@ def test_a_vanished_difference_is_accepted_exactly_where_rounding_allows_it(work
 
 @needs_libreoffice
 def test_libreoffice_sets_tiny_differences_to_zero_and_the_sheet_says_so(workbook):
-    found = get_engine("libreoffice").recalculate(workbook("step-size"))["Step size"]
-    assert STEP_SIZE["vanished"] in found.values() and STEP_SIZE["hidden"] in found.values()
-    formualizer = get_engine("formualizer").recalculate(workbook("step-size"))["Step size"]
-    assert STEP_SIZE["vanished"] not in formualizer.values()
+    found = get_engine("libreoffice").recalculate(workbook("step-size"))["Best h"]
+    assert BEST_H["vanished"] in found.values() and BEST_H["hidden"] in found.values()
+    formualizer = get_engine("formualizer").recalculate(workbook("step-size"))["Best h"]
+    assert BEST_H["vanished"] not in formualizer.values()
 
 
 # -- ripples ------------------------------------------------------------------------------------------------------
@@ -182,20 +205,22 @@ def test_a_tensor_that_every_way_leads_through_is_told_from_one_way_of_several()
 
 
 def test_a_bias_moves_every_example_and_a_weight_a_column(workbook):
-    lesson = Lesson.load("mini-batch")
+    lesson = lesson_named("mini-batch")
     values = lesson.program.run(lesson.values)
     for pick, moved in (("b[1]", values["out"].shape[0]), ("w[1,2]", values["out"].shape[0])):
         changed = lesson.with_setting("laboratory.ripple", pick)
         sheet = make_plan(changed).sheet("Ripple")
         out = next(label.row for label in sheet.labels if label.text == "out" and label.column == ripple.CHAIN)
-        (count,) = [b for b in sheet.blocks if (b.row, b.column) == (out, ripple.CHAIN + ripple.CHAIN_COLUMNS["count"])]
+        (count,) = [
+            b for b in sheet.blocks if (b.row, b.column) == (out, ripple.chain_columns(lesson.program)["count"])
+        ]
         assert count.expected[0, 0] == moved
 
 
 @pytest.mark.parametrize("picks", [1, pytest.param(5, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(name, picks):
-    lesson = Lesson.load(name).with_setting("laboratory.nudge", 1e-7)
+    lesson = lesson_named(name).with_setting("laboratory.nudge", 1e-7)
     chance = random.Random(f"{seed_of_this_run()} {name}")
     for pick in chance.sample(list(lesson.numbers), min(picks, len(lesson.numbers))):
         changed = lesson.with_setting("laboratory.ripple", pick)
@@ -204,11 +229,8 @@ def test_the_products_add_up_to_the_gradient_wherever_every_way_leads_through(na
         sheet = make_plan(changed).sheet("Ripple")
         blocks = {(b.row, b.column): b.expected[0, 0] for b in sheet.blocks}
         whole = [row for (row, column), value in blocks.items() if value == ripple.TABLE.constants["whole"]]
-        sums = [
-            blocks[row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]]
-            for row in whole
-            if (row, ripple.CHAIN + ripple.CHAIN_COLUMNS["passed"]) in blocks
-        ]
+        passed = ripple.chain_columns(lesson.program)["passed"]
+        sums = [blocks[row, passed] for row in whole if (row, passed) in blocks]
         assert len(sums) >= (2 if gradient else 1)
         if not (name == "kinks" and pick in ("x[2]", "y[2]", "p[2]", "q[2]")):
             np.testing.assert_allclose(sums, gradient, rtol=1e-5, atol=1e-6)
@@ -257,6 +279,7 @@ def test_a_forward_pass_too_large_for_the_laboratory_says_so_on_the_lesson_sheet
         """
         title = "Wide"
         question = "q"
+        laboratory = true
         forward = "loss = mse(x @ w, y)"
         tensors.x = {role = "input", shape = [60, 20]}
         tensors.w = {role = "parameter", shape = [20, 3], seed = 1}
@@ -267,6 +290,6 @@ def test_a_forward_pass_too_large_for_the_laboratory_says_so_on_the_lesson_sheet
     plan = make_plan(lesson)
     assert [sheet.name for sheet in plan.sheets] == ["Lesson", "Gradients", "Nudge", "Ripple", "Numbers"]
     said = [label.text for label in plan.sheet("Lesson").labels]
-    assert any(text.startswith("Step size is left out: ") for text in said)
+    assert any(text.startswith("Best h is left out: ") for text in said)
     assert any(text.startswith("Tangent is left out: ") for text in said)
     assert len(lesson.numbers) in range(990, 1001)  # of 1,260, an even share of both tensors

@@ -14,10 +14,9 @@ from sheetgrad.formulas.printing import Printer
 from sheetgrad.formulas.sidebyside import lined_up
 from sheetgrad.formulas.sums import FormulaError, ranges_in
 from sheetgrad.lines.cells import CellArray, concatenate
-from sheetgrad.plan.blocks import PlanError, Sheet
+from sheetgrad.plan.blocks import PlanError
 from sheetgrad.plan.equations import draw
 from sheetgrad.plan.extents import extent, panels, placed
-from sheetgrad.plan.pages import breaks, pages, rows_above
 from sheetgrad.plan.placing import Order, Placing, Terms
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import gradients
@@ -272,7 +271,7 @@ def test_gathered_terms_stand_where_they_say(step, flat):
 
 def lesson(forward: str, **shapes: list[int]):
     tensors = {name: {"role": "parameter", "shape": shape} for name, shape in shapes.items()}
-    table = {"title": "t", "question": "q", "forward": forward, "tensors": tensors, "laboratory": False}
+    table = {"title": "t", "question": "q", "forward": forward, "tensors": tensors}
     return Lesson.from_table(table, "t", "t.toml")
 
 
@@ -302,55 +301,6 @@ def test_a_drawing_is_not_changed_by_what_is_made_of_it():
     assert (drawing.drawn, drawing.labels, dict(drawing.heights), drawing.sections) == before
     with pytest.raises(TypeError):
         drawing.places["v"] = []
-
-
-# -- pages ------------------------------------------------------------------------------------------------------------
-
-
-def sheet_of(sections: list[int], last: int, **more) -> Sheet:
-    sheet = Sheet("S", sections=sections, **more)
-    sheet.label(1, 1, "title", "title")
-    sheet.label(last, 10, "end", "note")
-    return sheet
-
-
-@pytest.mark.parametrize(
-    ("tops", "expected"),
-    [
-        ([5, 20, 40], []),
-        ([5, 30, 60], [1]),
-        ([5, 30, 60, 90], [1, 2]),
-        ([5, 200, 210], []),
-        ([5, 41, 90], []),
-        ([5, 43, 90], [1]),
-        ([5, 30, 130, 155], [1, 2]),
-    ],
-)
-def test_a_section_that_the_end_of_a_page_would_cut_begins_a_new_one(tops, expected):
-    assert breaks(tops, 40) == expected
-
-
-def test_a_break_comes_before_the_first_row_of_its_section():
-    assert pages(sheet_of([6, 30], 60)).breaks == (29,)
-
-
-def test_folded_rows_take_no_room_on_paper():
-    sheet = sheet_of([6, 30], 50, folded_rows=[(10, 29)], heights={2: 30})
-    assert rows_above(sheet)[29] == 29 - 20 + 1
-    assert pages(sheet).breaks == ()
-
-
-def test_a_sheet_that_is_a_little_too_long_is_printed_smaller():
-    assert pages(sheet_of([6], 30)).scale == 100
-    assert 77 <= pages(sheet_of([6], 40)).scale < 100
-    assert pages(sheet_of([6], 100)).scale == 100
-
-
-def test_a_wide_sheet_is_fitted_to_the_page():
-    sheet = sheet_of([6], 30)
-    sheet.label(3, 40, "far out", "note")
-    assert pages(sheet).scale == 0
-    assert pages(sheet_of([], 30)).scale == 0
 
 
 def test_a_placement_knows_the_cells_of_its_own_tensor_alone():

@@ -14,7 +14,7 @@ from sheetgrad.formulas.places import address
 from sheetgrad.planning import make_plan
 
 NAMES = [*COURSE, "wild", "everything"]
-PICKS = ("laboratory.step_size", "laboratory.ripple", "laboratory.tangent")
+PICKS = ("laboratory.best_h", "laboratory.ripple", "laboratory.tangent")
 SIZES = {"laboratory.nudge": 1e-3, "laboratory.reach": 0.07, "nudge.step": 1e-5, "training.lr": 0.013}
 
 

@@ -132,7 +132,7 @@ def template(choose: Choose) -> str:
         values = np.round(np.array(numbers), 3).reshape(shapes[name]).tolist()
         tensors.append(f'{name} = {{role = "{"input" if name == "x" else "parameter"}", values = {values}}}')
     return (
-        f"title = 'Random'\nquestion = 'Does it hold?'\nforward = '''\n{text}\n'''\n[tensors]\n"
+        f"title = 'Random'\nquestion = 'Does it hold?'\nlaboratory = true\nforward = '''\n{text}\n'''\n[tensors]\n"
         + "\n".join(tensors)
         + "\n"
     )

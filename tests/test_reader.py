@@ -14,6 +14,9 @@ from openpyxl.chart import Reference, ScatterChart, Series
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 from sight import WINDOW, contrast, faults, first_screens, on_screen
+from teacher import one_student
+
+from sheetgrad.classroom.give.workshop import MODES
 
 SAMPLE = ("mini-batch", "mlp", "cross-entropy", "training")  # in every run
 REST = [name for name in (*COURSE, *OTHERS) if name not in SAMPLE]
@@ -50,6 +53,33 @@ def test_a_lesson_can_be_read(name, shelf):
 @pytest.mark.parametrize("name", REST)
 def test_every_other_lesson_can_be_read(name, shelf):
     assert "\n".join(map(str, faults(seen(shelf, tuple(REST))[name]))) == ""
+
+
+def handed_out(shelf) -> dict[str, list[Page]]:
+    """A handout to practise with and one for an exam of every lesson, and the key."""
+
+    def look(room: Path) -> dict[str, list[Page]]:
+        books = []
+        for name in COURSE:
+            for mode in MODES:
+                _, folder = one_student(shelf, name, mode)
+                for kind in ("", "key/"):
+                    books.append(room / f"{name}-{mode}-{kind.strip('/')}.xlsx")
+                    shutil.copyfile(folder / f"{kind}A.xlsx", books[-1])
+        (room / "copies").mkdir()
+        return on_screen(books, room / "copies")
+
+    return shelf.once("seen-handouts", look)[1]
+
+
+@pytest.mark.long
+@needs_libreoffice
+@needs_fonts
+@pytest.mark.parametrize("name", COURSE)
+def test_handouts_and_their_keys_can_be_read(name, shelf):
+    shown = {book: pages for book, pages in handed_out(shelf).items() if book.startswith(f"{name}-")}
+    assert len(shown) == 4
+    assert "\n".join(f"{book}: {fault}" for book, pages in shown.items() for fault in faults(pages)) == ""
 
 
 # -- the checks see what they are for -------------------------------------------------------------------------------
@@ -140,6 +170,20 @@ def planted(shelf) -> dict[str, list[Page]]:
 def test_a_fault_that_is_planted_is_found(plant, planted):
     (page,) = (page for page in planted["own"] if page.sheet == plant.__name__)
     assert any(PLANTED[plant] in str(fault) for fault in faults([page]))
+
+
+@needs_libreoffice
+@needs_fonts
+def test_a_text_is_found_wherever_its_cell_ends(tmp_path):
+    """Between two letters, too: LibreOffice then draws the first alone."""
+    book = Workbook()
+    for number in range(40):
+        row = book.active.cell(2, 1 + 2 * number, LONG), book.active.cell(2, 2 + 2 * number, "next")
+        book.active.column_dimensions[row[0].column_letter].width = 8 + number / 20
+    book.save(tmp_path / "own.xlsx")
+    (tmp_path / "copies").mkdir()
+    found = faults(on_screen([tmp_path / "own.xlsx"], tmp_path / "copies")["own"])
+    assert [fault.kind for fault in found] == ["cut off"] * 40
 
 
 @needs_libreoffice

@@ -217,7 +217,7 @@ tensors.y = {role = "target", shape = [3, 2], seed = 2}
     [
         ("jacobian.pairs = 3", "expected a list such as"),
         ('jacobian.pairs = [["z", "y"]]', "expected a result (z, loss) and an operand"),
-        ('jacobian.pairs = [["z", "w"]]', "has not one row an example"),
+        ('jacobian.pairs = [["z", "w"]]', "has not one row for each example"),
         ('jacobian.pairs = [["loss", "z"]]', "must be vectors, or matrices"),
         ('jacobian = {pairs = [["z", "x"]], example = 4}', "example: found 4, expected a number from 1 to 3"),
         ('contributions.of = ["v"]', "'v' has no gradient here"),

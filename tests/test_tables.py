@@ -19,7 +19,7 @@ from sheetgrad.lines.parse import LanguageError, parse_expression
 from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.lines.typed import Range as Cells
 from sheetgrad.planning import make_plan
-from sheetgrad.sheets import step_size, tangent
+from sheetgrad.sheets import best_h, tangent
 from sheetgrad.tables.agreement import AGREE, AGREEMENT, DISAGREE, KINK, UNKNOWN
 from sheetgrad.tables.table import table
 from sheetgrad.verifying.verify import difference
@@ -98,7 +98,9 @@ def check(chance):
     blanks.flat[0] = chance.choice(np.array([gradient, "", "x", np.nan], dtype=object))
     size = np.ones(3) if single or cells.size == 1 else np.array([1.0, 2, 1])
     given = {"block": cells, "blanks": blanks, "row": size, "column": size, "total": 3.0}
-    return {**found, **given, "h": float(found["h"][0]), "verdicts": list(chance.choice(["✓", "✗", "…"], 4))}
+    before = {key: value for key, value in filled(chance).items() if key != "number"} | {"waits_for": "waits for z.g"}
+    signs = list(chance.choice(["✓", "✗", "…", "kink", before["waits_for"]], 3))
+    return {**found, **given, **before, "h": float(found["h"][0]), "verdicts": signs}
 
 
 def tally(chance):
@@ -110,7 +112,7 @@ def tally(chance):
 
 
 def small_steps(chance):
-    found = {**losses(chance, 15), **listed(chance), "h": np.array(step_size.STEPS)}
+    found = {**losses(chance, 15), **listed(chance), "h": np.array(best_h.STEPS)}
     slope, bend = number(chance), number(chance)
     for word, sign in (("plus", 1), ("minus", -1), ("plus_half", 0.5), ("minus_half", -0.5)):
         found[word] = found["now"] + sign * found["h"] * slope + bend * (sign * found["h"]) ** 2
@@ -199,10 +201,10 @@ SCENES = {
     "nudge": nudge,
     "check": check,
     "tally": tally,
-    "step_size": small_steps,
+    "best_h": small_steps,
     "tangent": curve,
     "ripple": chain,
-    "steps": grown,
+    "row_by_row": grown,
     "jacobian": matrices,
     "waiting": filled,
     "spoken": said,
@@ -396,10 +398,10 @@ def test_a_table_knows_no_more_than_its_own_language(text):
 
 
 def formats(path, sheet: str) -> dict[str, list]:
-    """The conditional formats of a sheet by range: formula, fill and ink."""
+    """The conditional formats of a sheet that colour its cells, by range: formula, fill and ink."""
     found = {}
     for area in load_workbook(path)[sheet].conditional_formatting:
-        for rule in area.rules:
+        for rule in (rule for rule in area.rules if rule.dxf.font):
             fill = rule.dxf.fill.bgColor.rgb[-6:] if rule.dxf.fill else None
             found.setdefault(str(area.sqref), []).append((rule.formula[0], fill, rule.dxf.font.color.rgb[-6:]))
     return found
@@ -421,6 +423,7 @@ def covered(formats: dict[str, list], cell: str) -> list:
 KINKS = """
 title = "t"
 question = "q"
+laboratory = true
 forward = "loss = (relu(x) * w).sum()"
 ops.relu = {forward = "maximum(a, 0)", a = "g * (a > 0) * 1.01"}
 tensors.x = {role = "input", values = [0.0, 1.0, -1.0]}
@@ -433,7 +436,7 @@ def test_verdicts_and_changes_take_the_colours_of_what_they_say(tmp_path):
     build(lesson, path)
     plan, values = make_plan(lesson), load_workbook(path, data_only=True)
     seen = set()
-    for name, sentence in (("Nudge", False), ("Step size", False), ("Lesson", True)):
+    for name, sentence in (("Nudge", False), ("Best h", False), ("Lesson", True)):
         rules = formats(path, name)
         areas = plan.sheet(name).sentences if sentence else plan.sheet(name).verdicts
         assert areas
@@ -456,6 +459,7 @@ def test_cells_that_a_nudge_moves_are_marked(tmp_path):
     for area, other in plan.sheet("Ripple").changes:
         cell = address(area.top, area.left)
         change = f"{cell}-{address(other.top, other.left)}" if other else cell
-        ((formula, fill, ink),) = covered(rules, cell)
-        assert formula == f"AND(ISNUMBER({cell}),ABS({change})>1E-12)"
-        assert (fill, ink) == tuple(color[-6:] for color in CHANGED)
+        marked, colours = f"ISNUMBER({cell}),ABS({change})>1E-12", tuple(color[-6:] for color in CHANGED)
+        large, usual = covered(rules, cell)
+        assert large == (f"AND({marked},ABS({cell})>=100000)", *colours)
+        assert usual == (f"AND({marked})", *colours)

@@ -186,7 +186,7 @@ d = {role = "parameter", values = [-1.5, 0.5]}
 )
 @pytest.mark.parametrize("typed", [0.0, -1.0, "abc", None, 1e-14, 5.0])
 def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(shelf, tmp_path, engine, typed):
-    path, _ = shelf.built(lesson_of(LAYER))
+    path, _ = shelf.built(lesson_of(LAYER, "typed"))
     book = load_workbook(path)
     book[H.sheet].cell(H.row, H.column).value = typed
     book.save(tmp_path / "typed.xlsx")
@@ -203,7 +203,7 @@ def test_whatever_is_typed_for_h_the_sheets_show_no_error_and_say_what_to_do(she
         assert sentence.startswith("cannot tell for") and sentence.endswith(said)
     else:
         assert sentence == f"12 of 12 gradients agree with their nudges {AGREE}" and not said
-        warning = found[nudge.NAME].get("D4")
+        warning = found[nudge.NAME].get(address(*nudge.WARNING))
         assert warning == nudge.TABLE.constants["refused"]
 
 
@@ -219,19 +219,19 @@ def test_all_at_a_kink_is_no_agreement(tmp_path):
 
 @pytest.mark.parametrize("pick", ["w[1,1]", "d[1]", "d[2]"])
 def test_the_sheets_do_not_contradict_each_other(pick):
-    """The Nudge, Step size and Tangent sheets say the same of the same number at the same h."""
+    """The Nudge, Best h and Tangent sheets say the same of the same number at the same h."""
     for h in (0.1, 0.01, 1e-4, 1e-6, 1e-10, 1e-14):
         lesson = lesson_of(LAYER).with_setting(nudge.H, h)
-        for key in ("step_size", "tangent"):
+        for key in ("best_h", "tangent"):
             lesson = lesson.with_setting(f"laboratory.{key}", pick)
         plan = make_plan(lesson)
         said = {}
         for block in plan.sheet(nudge.NAME).blocks:
             if block.items and pick in block.items:
                 said[nudge.NAME] = block.expected.ravel()[block.items.index(pick)]
-        for block in plan.sheet("Step size").blocks:
+        for block in plan.sheet("Best h").blocks:
             if block.style == "verdict":
-                said["Step size"] = block.expected.ravel()[round(-np.log10(h)) - 1]
+                said["Best h"] = block.expected.ravel()[round(-np.log10(h)) - 1]
         (said["Tangent"],) = [
             b.expected[0, 0]
             for b in plan.sheet("Tangent").blocks

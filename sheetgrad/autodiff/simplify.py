@@ -34,6 +34,9 @@ class Simplifier(ast.NodeTransformer):
             case "T", ast.BinOp(left=left, op=ast.MatMult() as op, right=right) if self._matrices(left, right):
                 turned = (self.visit(ast.Attribute(part, "T", ast.Load())) for part in (right, left))
                 return ast.BinOp(next(turned), op, next(turned))
+            case "T", ast.BinOp(left=left, op=op, right=right) if not (self.shape(left) and self.shape(right)):
+                turned = (self.visit(ast.Attribute(part, "T", ast.Load())) for part in (left, right))
+                return ast.BinOp(next(turned), op, next(turned))
         return ast.Attribute(value, node.attr, ast.Load())
 
     def _matrices(self, *parts: ast.AST) -> bool:
@@ -43,6 +46,9 @@ class Simplifier(ast.NodeTransformer):
         value = self.visit(node.value)
         if isinstance(value, ast.Tuple):
             return value.elts[number_of(node.slice)]
+        match value:
+            case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=ast.Constant() as number):
+                return ast.BinOp(self.visit(ast.Subscript(left, node.slice, ast.Load())), op, number)
         return ast.Subscript(value, node.slice, ast.Load())
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
@@ -84,8 +90,11 @@ class Simplifier(ast.NodeTransformer):
                 if b == 0:
                     return ast.Constant(1)
             case ast.Add():
-                if isinstance(right, ast.UnaryOp) and isinstance(right.op, ast.USub):
-                    return ast.BinOp(left, ast.Sub(), right.operand)
+                match right:
+                    case ast.UnaryOp(op=ast.USub(), operand=taken):
+                        return ast.BinOp(left, ast.Sub(), taken)
+                    case ast.BinOp(left=first, op=ast.Add() | ast.Sub() as op, right=last):
+                        return ast.BinOp(self.visit(ast.BinOp(left, node.op, first)), op, last)
                 if a == 0:
                     return right
             case ast.Sub():
@@ -152,6 +161,8 @@ class Simplifier(ast.NodeTransformer):
         words = [w for w in words if not (isinstance(w.value, ast.Constant) and w.value.value in (False, None))]
         if func.attr == "reshape" and len(arguments) == 1 and isinstance(arguments[0], ast.Tuple) and arguments[0].elts:
             arguments = arguments[0].elts
+        if func.attr == "add":
+            arguments = [_unspread(arguments[0])]  # zeros(shape).at[i].add(g) does it by itself
         if func.attr == "sum" and isinstance(base, ast.UnaryOp):
             return negative(ast.Call(ast.Attribute(base.operand, "sum", ast.Load()), arguments, words))
         return ast.Call(ast.Attribute(base, func.attr, ast.Load()), arguments, words)

@@ -18,6 +18,9 @@ def build_workbooks(
         typer.Argument(help="A name from [bold]sheetgrad list[/] or a path to a .toml template. None: all lessons."),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the workbooks.")] = Path("workbooks"),
+    laboratory: Annotated[
+        bool, typer.Option("--laboratory", help="Add the sheets Best h, Ripple and Tangent to every lesson.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are not this lesson's.")] = False,
 ) -> None:
     """Build a workbook for each lesson and verify every formula cell against NumPy.
@@ -27,6 +30,8 @@ def build_workbooks(
     [bold]sheetgrad build mlp[/]              the two-layer network, as ./workbooks/mlp.xlsx
 
     [bold]sheetgrad build my.toml -o .[/]     a template of your own
+
+    [bold]sheetgrad build mlp --laboratory[/] with the sheets on which one number is looked at closely
     """
     with refusals():
         from sheetgrad.building import build
@@ -42,6 +47,8 @@ def build_workbooks(
         names = [lesson.name for lesson in loaded]
         if len(set(names)) < len(names):
             raise LessonError(f"{next(n for n in names if names.count(n) > 1)}: named twice; each writes its own file")
+        if laboratory:
+            loaded = [lesson.asking_for("laboratory") for lesson in loaded]
         good = True
         for lesson in progress(loaded, "building"):
             target = output / f"{lesson.name}.xlsx"

@@ -16,11 +16,16 @@ STARTER = '''\
 
 title = "NAME"
 question = "Which one question does this lesson answer?"
-text = """
-A few short paragraphs for the first sheet. What is computed, where to look, what to try.
+answer = """
+The answer in a few short paragraphs, at most 150 words.
 
 An empty line starts a new paragraph.
 """
+first = [                       # one thing to change, and what to watch for: up to three lines
+    "Go to x[1,1] on Gradients and change 1 to 2.",
+    "Which gradients move? Which stay, and why?",
+]
+first_at = "x[1,1]"             # the first line leads to this number
 
 # The forward pass: one NumPy line each, the last one is a single number, the loss.
 # What stands after # becomes the note beside the block. Known: + - * / ** @ .T .sum(axis) .mean(axis) .max(axis),
@@ -31,6 +36,9 @@ loss = mse(out, y)     # one number: the mean of the squared errors
 """
 
 # gradients = ["w", "b"]        # default: all parameters and inputs
+
+[notes]                         # beside a step of the sheet Gradients, by the name that its line gives
+out = "Every example uses the same w, so w.g adds up what all of them say."
 
 [tensors.x]
 role = "input"                  # input | parameter | target | constant

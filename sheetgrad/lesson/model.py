@@ -19,7 +19,7 @@ from sheetgrad.formulas.expressions import Index
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.bugs import Bug
 from sheetgrad.lesson.fields import LessonError, Section
-from sheetgrad.lesson.kinds import write_sections
+from sheetgrad.lesson.kinds import section_kinds, write_sections
 from sheetgrad.lesson.sections import Exercise, Nudge, read_exercise
 from sheetgrad.lesson.sources import find_template
 from sheetgrad.lesson.tensors import LARGEST_FILE, Tensor
@@ -216,6 +216,14 @@ class Lesson:
             answer="", text="", first=(), first_at="", notes=MappingProxyType({}), sections=MappingProxyType({})
         )
         return self.with_parts(title=title, tensors=MappingProxyType(tensors), **untold)
+
+    def asking_for(self, key: str) -> Lesson:
+        """The same lesson with the sheets of a section too, as if its template said ``key = true``. Where a wrong line is
+        to be found there are none: they would tell."""
+        if self.bug or key in self.sections:
+            return self
+        section = section_kinds()[key].read({}, self, self.program.run(self.values))
+        return self.with_parts(sections=MappingProxyType({**self.sections, key: section}))
 
     def setting(self, key: str) -> float | str:
         """A number or word to play with: ``nudge.step``."""

@@ -106,7 +106,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres."""
+    """A chart of points (x, y) with its upper left corner at a cell; width and height in centimetres. ``ends`` are those of
+    the x axis, which ends where the data end whatever is changed in the workbook."""
 
     row: int
     column: int
@@ -116,6 +117,7 @@ class Chart:
     series: tuple[Series, ...]
     width: float
     height: float
+    ends: tuple[float, float]
     logarithmic: bool = False
 
 
@@ -150,8 +152,6 @@ class Sheet:
     sections: list[int] = field(default_factory=list)
     print_columns: int | None = None
     print_rows: int | None = None
-    pages_wide: int = 1
-    one_page: bool = False
     hidden: bool = False
     locked: bool = False
     heading: tuple[str, str] = ("", "")

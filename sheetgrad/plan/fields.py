@@ -41,8 +41,9 @@ class Lines:
     def headings(self) -> None:
         """The names of fields and passes, and the tensors as they are in the line below."""
         for name, field in self.table.fields.items():
-            self.passes.sheet.label(*self.passes.cell(0, self.at[name]), field.heading.format_map(self.words), "header")
-        self.passes.sheet.label(*self.passes.cell(1, 0), "as it is", "number_muted")
+            if field.heading:
+                words = field.heading.format_map(self.words)
+                self.passes.sheet.label(*self.passes.cell(0, self.at[name]), words, "header")
         self.passes.headings()
 
     def fixed(self, name: str, values: Sequence[object]) -> None:

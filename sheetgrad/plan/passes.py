@@ -1,4 +1,4 @@
-"""The whole forward pass laid flat, once a line: what the Nudge, Step size and Tangent sheets are made of.
+"""The whole forward pass laid flat, once a line: what the Nudge, Best h and Tangent sheets are made of.
 
 A line is a row of the sheet, or a column where the forward pass is too long for a row. The first line holds names,
 the second the numbers as they are; in each of the others one number is nudged and everything that depends on it is
@@ -23,6 +23,7 @@ from sheetgrad.formulas.sums import FormulaError
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.cells import CellArray
 from sheetgrad.plan.blocks import (
+    COLUMN_WIDTH,
     MOST_FORMULAS,
     MOST_SHEET_COLUMNS,
     MOST_SHEET_ROWS,
@@ -35,7 +36,8 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.tables.table import table
 
-LONGEST_ROW = 200  # cells of forward pass; more are laid down a column
+LONGEST_ROW = 400  # cells of forward pass, so that a row keeps within 1,024 columns; more are laid down a column
+LETTER = 1.05  # of a name, in the units of column widths
 FIRST_LINE = 2  # after the names and the numbers as they are
 TABLE = table("passes")
 # The passes that a verdict needs, by their lines in passes.toml: what each is called, and how many h it moves a number.
@@ -231,7 +233,8 @@ class Passes:
             for part, field in fields.items():
                 if self.across:
                     key = part if isinstance(part, str) else self._stands_under(part)
-                    self.sheet.label(self.top - 1, self.cell(0, field)[1], f"{key} at {words}", "note_code")
+                    said = f"{key} at {words}" if words else key
+                    self.sheet.label(self.top - 1, self.cell(0, field)[1], said, "note_code")
                 self._names(field, self.laid.orders[part] if isinstance(part, str) else part)
         for copy, field in self.flat.items():
             self._names(field, copy)
@@ -241,7 +244,11 @@ class Passes:
         return [term.index for term in self.laid.orders[key].terms]
 
     def _names(self, field: int, part: Copy) -> None:
+        """The names of the elements, in columns as wide as these need."""
         names = [element_name(term.tensor, term.index) for term in part.terms]
+        for k, name in enumerate(names):
+            _, column = self.cell(0, field + k)
+            self.sheet.widths[column] = max(self.sheet.widths.get(column, COLUMN_WIDTH), 1 + LETTER * len(name))
         cells = [[*names]] if self.across else [[name] for name in names]
         expected = np.array(cells, dtype=object)
         row, column = self.cell(0, field)
@@ -274,7 +281,10 @@ class Passes:
         self.sheet.formulas(*at, filled, expected, style, tolerance=tolerance, number_format=form, **more)
 
     def as_it_is(self, values: Mapping[str, np.ndarray]) -> None:
-        """The tensors laid flat once, as they are: what the nudged copies start from."""
+        """The tensors laid flat once, as they are: what the nudged copies start from. A row of them is folded away."""
+        self.sheet.label(*self.cell(1, 0), "as it is", "number_muted")
+        if self.across:
+            self.sheet.folded_rows.append((self.cell(1, 0)[0],) * 2)
         starts = [(self.laid.orders[name], self.passes[0][name]) for name in self.names] + list(self.flat.items())
         printer = Printer(self.drawing.places)
         for part, field in starts:

@@ -44,7 +44,7 @@ def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Co
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
     """The sheet. Raises ``PlanError`` for a gradient that is no sum over examples."""
     sheet = Sheet(NAME)
-    sheet.label(1, FIRST_COLUMN, "One contribution an example, then their sum", "title")
+    sheet.label(1, FIRST_COLUMN, "What each example contributes, and the sum", "title")
     sheet.label(
         2,
         FIRST_COLUMN,

@@ -51,9 +51,9 @@ def build(
 ) -> Sheet:
     """The sheet, which leads to the ``others``; ``missing`` says which sheets are left out and why, ``proof`` what was
     proven of the lesson, if it was."""
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME)
     sheet.label(1, LEFT, lesson.title, "title")
-    sheet.label(QUESTION, LEFT, lesson.question, "question", span=way.BACK + len(way.BACK_WIDTHS) - LEFT)
+    sheet.label(QUESTION, LEFT, lesson.question, "question", span=way.LAST - LEFT + 1)
     _first(sheet, lesson, drawing)
     row = _words(sheet, lesson) + 1
     row = _links(sheet, row, others)
@@ -67,7 +67,7 @@ def build(
     below = way.draw(sheet, lesson, drawing, values, ANSWER)
     for k, remark in enumerate([*(f"{one}." for one in lesson.replacements), *missing], below + 1):
         sheet.label(k, way.NUMBER, remark, "note")
-    sheet.widths = {1: 2.0, way.NUMBER - 1: 3.0} | way.WIDTHS | {k: 11.5 for k in range(LEFT, LEFT + SPAN)}
+    sheet.widths |= {1: 2.0, way.NUMBER - 1: 3.0} | {k: 11.5 for k in range(LEFT, LEFT + SPAN)}
     sheet.heights |= {row: LINE for row in range(ANSWER + 1, sheet.last_row + 1)}
     sheet.heights |= {1: 26, QUESTION: 20 * math.ceil(len(lesson.question) / QUESTION_CHARACTERS)}
     sheet.heights |= {row: AIRY for row in range(FIRST, ANSWER + 1)} | {3: GAP, FIRST: 19, ANSWER - 1: GAP}
@@ -116,7 +116,7 @@ def _verdict(sheet: Sheet, lesson: Lesson, proof: str, counts: Mapping[str, Spre
     many = "all" if nudged == sum(sizes) else f"{nudged:,}"
     if proof:
         told = f"{proof}, by exact slopes when this workbook was made; {many} of them are nudged here"
-        sheet.label(*PROOF, told, "proof")
+        sheet.label(*PROOF, told, "map_note" if lesson.bug else "proof")
 
 
 def _settings(sheet: Sheet, lesson: Lesson) -> None:

@@ -65,10 +65,10 @@ def read(table: Mapping, lesson: Lesson, values: Mapping[str, np.ndarray]) -> Ja
             )
         shapes = program.shapes[output], program.shapes[given]
         if any(len(shape) not in (1, 2) for shape in shapes):
-            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row an example")
+            raise LessonError(f"{where}: {output} and {given} must be vectors, or matrices of one row for each example")
         if len(shapes[1]) == 2 and (len(shapes[0]) != 2 or shapes[0][0] != shapes[1][0]):
             raise LessonError(
-                f"{where}: {given} has not one row an example, as {output} has; pair it with data or a bias"
+                f"{where}: {given} has not one row for each example, as {output} has; pair it with data or a bias"
             )
         if len(shapes[0]) == 2:
             examples = min(examples, shapes[0][0])
@@ -94,7 +94,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     for output, given in lesson.sections["jacobian"].pairs:
         sheet.sections.append(row)
         row = _Pair(lesson, drawing, values, sheet, output, given).draw(row) + 2
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)}
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)} | sheet.widths
     return sheet
 
 
@@ -244,7 +244,6 @@ class _Pair:
             self.sheet, self.drawing, self.program, [self.given], top + 2, 1, self.wide, TITLES, across, lines
         )
         self.sheet.label(*passes.cell(0, 0), "nudged", "header")
-        self.sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
         passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, 0, names, "number")

@@ -1,8 +1,9 @@
 """The Nudge sheet: every number is nudged, the whole forward pass runs again, and the loss answers.
 
-One line a nudged number: a row, or a column where the forward pass is too long for a row. Only what depends on
-the nudged tensor is computed again; everything else is read from the Gradients sheet. What a line says stands in
-``nudge.toml``, when a slope and a gradient agree in ``agreement.toml``.
+One line a nudged number: a row, or a column where the forward pass is too long for a row. Rows make one table; what
+each tensor needs besides (the names of its pass, and its numbers as they are) is folded away above its rows. Only what
+depends on the nudged tensor is computed again; everything else is read from the Gradients sheet. What a line says stands
+in ``nudge.toml``, when a slope and a gradient agree in ``agreement.toml``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from sheetgrad.autodiff.rounding import carried, rounding_terms
 from sheetgrad.formulas.expressions import Expr, Index, Ref, Shape
-from sheetgrad.formulas.places import Book, Placement
+from sheetgrad.formulas.places import Book, Placement, address
 from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
@@ -25,12 +26,12 @@ from sheetgrad.lines.spreads import Choice, Range, Spread
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, cells_of, single
-from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Laid, Passes, lay_flat, pass_cells, run_ways
+from sheetgrad.plan.passes import LETTER, LONGEST_ROW, TITLES, WAYS, Laid, Passes, lay_flat, pass_cells, run_ways
 from sheetgrad.tables.table import table
 
 NAME = "Nudge"
 H, SCHEME = "nudge.step", "nudge.scheme"
-TOP = 8
+TOP = 7  # the row of the headings
 PAGE_COLUMNS = 14  # of a table laid down columns, on a printed page
 LIGHT = 40_000  # formula cells of this sheet: about a second of recalculation, half a megabyte
 HEAVY = 1_000_000  # of one whose template says how many numbers to nudge
@@ -40,6 +41,9 @@ FIELDS = tuple(TABLE.fields)
 VISIBLE = TABLE.shown
 COUNTS = ("agree", "kink", "cannot_tell", "disagree", "total")
 STEP, CARRIED = (3, 3), (6, 3)  # row and column of h, and of how much the pass carries
+COUNTED = 6  # the folded row of the counts
+WARNING = (5, 2)
+SENTENCE = (3, 6)  # row and column of the live verdict
 
 
 def nudged(lesson: Lesson, name: str, numbers: Sequence[Index], values: Mapping[str, np.ndarray]):
@@ -101,41 +105,47 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         lines = program.forward_after([name])
         laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
     numbers = sample(lesson, laid, HEAVY if lesson.nudge.limit else LIGHT)
-    sheet.label(1, 2, "Nudge every number, watch the loss", "title")
-    line, folded = ("row", "columns") if across else ("column", "rows")
-    sheet.label(
-        2,
-        2,
-        f"Each {line} nudges one number by h and runs the whole forward pass again (folded {folded}: press +).",
-        "subtitle",
-    )
+    loss = "the loss" if program.loss == "loss" else program.loss
+    sheet.label(1, 2, f"Nudge every number, watch {loss}", "title")
+    each = f"Each {'row' if across else 'column'} changes one number by h, runs the whole forward pass again"
+    sheet.label(2, 2, f"{each} (folded away: press +), and asks: by how much did {loss} move?", "subtitle")
     places = _heading(sheet, lesson, drawing, values)
     row, verdicts = TOP, []
+    if across:
+        _headings(sheet, program.loss)
+        row += 1
     for name, indices in numbers.items():
-        sheet.sections.append(row)
         bottom, said = _section(lesson, drawing, sheet, places, name, indices, values, row, across, laid[name])
         verdicts += said
-        row = bottom + 2
+        row = bottom + (1 if across else 2)
     first, last = (2 + FIELDS.index(word) for word in ("verdict", "remark")) if across else (2, sheet.last_column)
     shape = (row - TOP, last - first + 1)
     whole = Placement(NAME, TOP, first, shape, ((1, 0), (0, 1)))
     sheet.tally = _tally(sheet, lesson, numbers, Range(*verdicts), whole, places)
-    _carried(sheet, drawing, lesson, values, row)
-    _look(sheet, across)
+    _carried(sheet, drawing, lesson, values, row + 1)
+    _look(sheet, lesson, across)
     return sheet
 
 
-def _look(sheet: Sheet, across: bool) -> None:
+def _look(sheet: Sheet, lesson: Lesson, across: bool) -> None:
     """Widths of columns, what folds away, and pages."""
     last = sheet.last_column
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)}
-    sheet.widths |= {2: 15.0} | {k: 12.5 for k in range(3, 2 + VISIBLE)}
-    sheet.pages_wide = 1 if across else -(-last // PAGE_COLUMNS)
+    names = max(15.0, *(1 + LETTER * len(name) for name in lesson.numbers))
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)} | sheet.widths
+    sheet.widths |= {2: max(names, sheet.widths[2])} | {k: 13.5 for k in range(3, 2 + VISIBLE)}
     if across:
+        sheet.heights[TOP] = 24
         sheet.widths[2 + FIELDS.index("remark")] = 21.0
         sheet.folded_columns.append((2 + VISIBLE, last))
         sheet.print_columns = 1 + VISIBLE
-    sheet.freeze = f"C{TOP}" if across else f"D{TOP}"
+    sheet.freeze = f"C{TOP + 1}" if across else f"D{TOP}"
+
+
+def _headings(sheet: Sheet, loss: str) -> None:
+    """Those of the one table of rows."""
+    for column, field in enumerate(TABLE.fields.values(), 2):
+        if field.heading:
+            sheet.label(TOP, column, field.heading.format(loss=loss), "header")
 
 
 def _heading(sheet: Sheet, lesson: Lesson, drawing: Drawing, values) -> Book:
@@ -145,17 +155,19 @@ def _heading(sheet: Sheet, lesson: Lesson, drawing: Drawing, values) -> Book:
     found, formulas = TABLE.on_numbers({"given": h, "errors": [carried(lesson.program, values)]}), TABLE.on_cells()
     typed = {"given": [drawing.settings[H]]}
     shown = {
-        "scheme": (4, "scheme", lesson.nudge.scheme, "@", drawing.settings[SCHEME]),
-        "loss": (5, f"{loss} now", float(values[loss]), "0.000000", drawing.places[loss][0]),
+        "scheme": (3, 5, "scheme", lesson.nudge.scheme, "@", drawing.settings[SCHEME]),
+        "loss": (4, 3, f"{loss} now", float(values[loss]), "0.000000", drawing.places[loss][0]),
     }
-    for key, (row, word, value, form, source) in shown.items():
-        sheet.label(row, 2, word, "setting_name")
-        sheet.formula(row, 3, Ref(key, ()), {key: [source]}, value, "setting_copy", number_format=form)
+    for key, (row, column, word, value, form, source) in shown.items():
+        sheet.label(row, column - 1, word, "setting_name")
+        sheet.formula(row, column, Ref(key, ()), {key: [source]}, value, "setting_copy", number_format=form)
     sheet.label(3, 2, TABLE.panel["h"].heading, "setting_name")
     single(sheet, *STEP, TABLE.panel["h"], formulas["h"], typed, found["h"])
-    sheet.label(3, 4, "change h and the scheme on the Lesson sheet", "note")
-    single(sheet, 4, 4, TABLE.panel["warning"], formulas["warning"], typed, found["warning"])
-    at = {"h": STEP, "carried": CARRIED} | {key: (row, 3) for key, (row, *_) in shown.items()}
+    on = drawing.settings[H]
+    to = dict(link=on.sheet, cell=address(on.row, on.column))
+    sheet.label(4, 4, f"change h and the scheme on the {on.sheet} sheet", "link", **to)
+    single(sheet, *WARNING, TABLE.panel["warning"], formulas["warning"], typed, found["warning"])
+    at = {"h": STEP, "carried": CARRIED} | {key: cell for key, (*cell, _, _, _, _) in shown.items()}
     return {key: [Placement(NAME, *cell, (), ())] for key, cell in at.items()}
 
 
@@ -170,10 +182,10 @@ def carried_place() -> list[Placement]:
 
 
 def _carried(sheet: Sheet, drawing: Drawing, lesson: Lesson, values, top: int) -> None:
-    """What rounding in each value does to the loss, a folded row a value at the end of the sheet, and the sum at its
-    top."""
+    """What rounding in each value does to the loss, a row a value at the end of the sheet, and the sum at its top: all
+    folded away."""
     program = lesson.program
-    sheet.label(top, 2, "What rounding can do: Σ|v·v.g| by value (press +)", "section")
+    sheet.label(top, 2, "What rounding can do: Σ|v·v.g| by value", "section")
     arrays = {key: CellArray.named(key, shape) for key, shape in program.shapes.items()}
     found = []
     for row, (name, term) in enumerate(rounding_terms(program).items(), top + 1):
@@ -188,7 +200,7 @@ def _carried(sheet: Sheet, drawing: Drawing, lesson: Lesson, values, top: int) -
     ranges = {"errors": cells_of(errors["errors"], "errors")}
     formulas = TABLE.on_cells(ranges)
     single(sheet, *CARRIED, field, formulas["carried"], errors, TABLE.on_numbers({"errors": total})["carried"])
-    sheet.folded_rows.append((top + 1, top + len(found)))
+    sheet.folded_rows.append((top, top + len(found)))
 
 
 def _tally(
@@ -204,21 +216,24 @@ def _tally(
     for key, (place,) in tally_places().items():
         field = TALLY.panel[key]
         if field.heading:
-            sheet.label(place.row, 8, field.heading, "setting_name" if key == "total" else f"tally_{key}")
+            sheet.label(place.row, place.column - 1, field.heading, "index")
         if key != "total":
             single(sheet, place.row, place.column, field, formulas[key], book, found[key])
     if total < every:
-        sheet.label(5, 4, f"a spread-out sample: {total} of {every} numbers", "note")
+        sheet.label(5, 6, f"a spread-out sample: {total} of {every} numbers", "note")
     (place,), fixed = tally_places()["total"], np.array([[float(total)]])
     at = place.row, place.column
     sheet.blocks.append(Block(*at, fixed.tolist(), "setting_copy", "fixed", fixed, number_format="0"))
+    sheet.folded_rows.append((COUNTED, COUNTED))
+    shown = single(sheet, *SENTENCE, TALLY.panel["sentence"], formulas["sentence"], book, found["sentence"])
+    sheet.sentences.append(shown.area(NAME))
     return {key: found[key] for key in (*COUNTS, "advice")}
 
 
 def tally_places() -> dict[str, list[Placement]]:
     """Where the counts and the advice stand."""
-    places = {word: [Placement(NAME, 3 + k, 9, (), ())] for k, word in enumerate(COUNTS)}
-    return places | {"advice": [Placement(NAME, 6, 4, (), ())]}
+    words = (*COUNTS, "advice")
+    return {word: [Placement(NAME, COUNTED, 5 + 2 * k, (), ())] for k, word in enumerate(words)}
 
 
 def sentence(counts: Mapping[str, Spread | Choice]) -> tuple[Expr, Book, Choice]:
@@ -232,15 +247,17 @@ def _section(
     """The table of one tensor, a line for each of its nudged numbers; gives its last row, its verdicts and remarks."""
     program = lesson.program
     found, runs = nudged(lesson, name, indices, values)
-    count, of = len(indices), int(np.prod(program.shapes[name], dtype=int))
-    many = "its only number" if of == 1 else f"all {of} numbers" if count == of else f"{count} of {of} numbers"
-    sheet.label(top, 2, f"{name}: {many}, one at a time", "section")
-    shape = top + 1, len(FIELDS), count, TITLES, across
+    shape = top + 1, len(FIELDS), len(indices), TITLES, across
     passes = Passes(sheet, drawing, program, [name], *shape, laid=laid)
-    lines = Lines(TABLE, passes, {"role": lesson.tensors[name].role})
-    lines.headings()
+    lines = Lines(TABLE, passes, {"role": lesson.tensors[name].role, "loss": program.loss})
     passes.as_it_is(values)
-    if not across:
+    if across:
+        passes.headings()
+        sheet.folded_rows.append((top, top + 1))
+    else:
+        lines.headings()
+        sheet.label(top, 2, name, "section")
+        sheet.sections.append(top)
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.cell(0, passes.fields - 1)[0]))
     passes.write_ways(runs, lambda line: passes.place(line, 0), lambda line: places["h"][0])
     names = tuple(element_name(name, index) for index in indices)

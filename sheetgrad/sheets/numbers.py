@@ -28,13 +28,13 @@ LARGEST = 20_000  # cells of forward pass on a sheet where one number is picked:
 
 @dataclass(frozen=True)
 class Laboratory(Section):
-    """What the Step size, Ripple and Tangent sheets start with: the number that each has picked, such as
+    """What the Best h, Ripple and Tangent sheets start with: the number that each has picked, such as
     ``w[1,2]``, and how far it is nudged there. Students change all of it in the workbook."""
 
-    step_size: str = setting("", PICK_ONE)
+    best_h: str = setting("", PICK_ONE)
     ripple: str = setting("", PICK_ONE)
     tangent: str = setting("", PICK_ONE)
-    nudge: float = setting(0.1)
+    nudge: float = setting(0.001)
     reach: float = setting(0.5)
 
 
@@ -133,6 +133,5 @@ SHEET = SheetKind(
     fields=("number", "nudge", "reach"),
     read=read,
     write=write,
-    default={},
     hidden=True,
 )

@@ -7,6 +7,7 @@ loss leads, give the gradient of the nudged number (the multivariable chain rule
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,7 +40,7 @@ TABLE = table("ripple")
 PANEL = 5  # its column of numbers
 CELLS = {word: (row, PANEL) for row, word in enumerate(TABLE.panel, 6)}
 CHAIN, CHAIN_TOP = 8, 3  # where the table of the chain starts: column and row
-CHAIN_COLUMNS = dict(zip(TABLE.fields, (0, 1, 2, 3, 4, 5, 7), strict=True))  # the last heading takes two columns
+STILL = "0.0000;-0.0000;"  # shows nothing where nothing moves
 
 
 def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) -> Sheet:
@@ -67,9 +68,22 @@ def gates(program: Program) -> dict[str, list[str]]:
     return {key: [name for name in program.requested if key in through[name]] for key in keys}
 
 
+def chain_columns(program: Program) -> dict[str, int]:
+    """The columns of the chain by field. How fast a cell moves with the one before is there only where some line makes
+    one number of one: elsewhere nothing would ever stand in it."""
+    lines = program.forward_after(program.requested)
+    moved = {*program.requested, *(line.target for line in lines)}
+    single = any(
+        all(math.prod(program.shapes[key]) == 1 for key in (line.target, *moved.intersection(line.operands)))
+        for line in lines
+    )
+    words = [word for word in TABLE.fields if word != "local" or single]
+    return {word: CHAIN + k for k, word in enumerate(words)}
+
+
 NOTES = (
     "How fast a cell moves, times how fast the loss grows with it, summed over all cells: that is the gradient,",
-    "wherever every way leads through. (If a line is curved it needs a tiny nudge: try 0.001.)",
+    "wherever every way leads through. (Where a line is curved: the smaller the nudge, the closer.)",
 )
 
 
@@ -96,6 +110,7 @@ class _Ripple:
         self.places: dict[str, list[Placement | None]] = {}
         self.copies = self._copies((*self.still, *self.moved))
         self.again: dict[Copy, Place] = {}
+        self.columns = chain_columns(self.program)
         self.top: dict[str, int] = {}
         self._settle()
 
@@ -150,6 +165,8 @@ class _Ripple:
         self._chain()
         last = sheet.last_column
         sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | {PANEL: 12.5}
+        names = 2 + 1.2 * max(map(len, self.moved))  # in larger letters
+        sheet.widths |= {CHAIN: max(COLUMN_WIDTH, names), self.columns["passed"]: 13.5}
         sheet.sections += sorted(self.top.values())
         return sheet
 
@@ -161,7 +178,7 @@ class _Ripple:
         sheet.label(4, PANEL + 1, "pick another", "editable_note")
         sheet.label(5, 2, "nudge it by", "setting_name")
         amount = sheet.input(5, PANEL, self.nudge, NUDGE)
-        sheet.label(5, PANEL + 1, "try 1, then 0.001", "editable_note")
+        sheet.label(5, PANEL + 1, "try 0.1, then 1", "editable_note")
         book = {word: [Placement(NAME, row, column, (), ())] for word, (row, column) in CELLS.items()}
         book |= numbers.places(self.lesson) | {"pick": [picked], "nudge": [amount]}
         book |= {"now": [self.places[loss][NOW]], "then": [self.places[loss][AFTER]]}
@@ -222,9 +239,10 @@ class _Ripple:
         now, after, change, product = self.places[key]
         self._captions(key)
         self._row_numbers(key)
-        self._copy(key, CellArray.named(key, shape), now, self.drawing.places, self.values[key], "value")
+        fine = {"number_format": "0.0000"} if line else {}  # so that a tiny nudge shows
+        self._copy(key, CellArray.named(key, shape), now, self.drawing.places, self.values[key], "value", **fine)
         if line:
-            self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "value")
+            self._copy(key, program.cells[key], after, self._after_book(), self.after[key], "value", **fine)
         else:
             self._nudged(key, after)
         self._again(key)
@@ -232,7 +250,7 @@ class _Ripple:
         book = {**self.book, "now": [now], "after": [after], "change": [change]}
         difference = CellArray.named("after", shape) - CellArray.named("now", shape)
         moved = self.after[key] - self.values[key]
-        self._copy(key, difference, change, book, moved, "change", tolerance=noise, number_format="0.0000")
+        self._copy(key, difference, change, book, moved, "change", tolerance=noise, number_format=STILL)
         sheet.changes += [(after.area, now.area), (change.area, None)]
         if product is not None:
             gradient = self._gradients(key)
@@ -242,7 +260,7 @@ class _Ripple:
                 book[f"{key}.g"] = self.drawing.places[f"{key}.g"]
             shown = moved / self.nudge * gradient
             tolerance = noise / self.nudge * max(1.0, float(np.abs(gradient).max()))
-            self._copy(key, speed, product, book, shown, "change", tolerance=tolerance, number_format="0.0000")
+            self._copy(key, speed, product, book, shown, "change", tolerance=tolerance, number_format=STILL)
             sheet.changes.append((product.area, None))
 
     def _copy(self, key, cells, place, book, value, style, **more) -> None:
@@ -308,10 +326,9 @@ class _Ripple:
     def _chain(self) -> None:
         """A row a tensor: how many cells move, how fast, and what passes through."""
         sheet, through = self.sheet, gates(self.program)
-        for word, field in TABLE.fields.items():
-            if field.heading:
-                at = CHAIN + CHAIN_COLUMNS[word]
-                sheet.label(CHAIN_TOP, at, field.heading, "header", span=2 if word == "passed" else 1)
+        for word, column in self.columns.items():
+            if TABLE.fields[word].heading:
+                sheet.label(CHAIN_TOP, column, TABLE.fields[word].heading, "header")
         sheet.heights[CHAIN_TOP] = 46
         for k, text in enumerate(NOTES):
             sheet.label(CHAIN_TOP + len(self.moved) + 1 + k, CHAIN, text, "note")
@@ -330,7 +347,7 @@ class _Ripple:
         before |= {"counts_before": [self._cell("count", name) for name in operands]}
         many = {f"{word} {k}": [place] for word, places in before.items() for k, place in enumerate(places)}
         book = {**self.book, "change": [self.places[key][CHANGE]], "product": [self.places[key][PRODUCT]], **many}
-        book |= {word: [self._cell(word, key)] for word in TABLE.fields}
+        book |= {word: [self._cell(word, key)] for word in self.columns}
         ranges = {word: cells_of(book[word], word) for word in ("change", "product") if book[word][0] is not None}
         for word, places in before.items():
             single_cells = all(place.shape in ((), (1,), (1, 1)) for place in places)
@@ -339,16 +356,16 @@ class _Ripple:
         formulas = TABLE.on_cells(ranges, known)
         sheet.label(row, CHAIN, key, "number")
         total = np.array([[float(np.size(self.values[key]))]])
-        at = row, CHAIN + CHAIN_COLUMNS["of"]
+        at = row, self.columns["of"]
         sheet.blocks.append(Block(*at, total.tolist(), "index", "fixed", total, number_format="0"))
-        for word, field in TABLE.fields.items():
+        for word, column in self.columns.items():
             missing = (word == "local" and not operands) or (word == "passed" and self.places[key][PRODUCT] is None)
             if word in TABLE.lines and not missing:
-                single(sheet, row, CHAIN + CHAIN_COLUMNS[word], field, formulas[word], book, found[word])
+                single(sheet, row, column, TABLE.fields[word], formulas[word], book, found[word])
         return found["count"]
 
     def _cell(self, word: str, key: str) -> Placement:
-        return Placement(NAME, self.rows[key], CHAIN + CHAIN_COLUMNS[word], (), ())
+        return Placement(NAME, self.rows[key], self.columns[word], (), ())
 
     def _measured(self, key: str, operands: list[str], counts) -> dict[str, object]:
         """What the row of a tensor reads, on numbers."""

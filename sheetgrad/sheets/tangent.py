@@ -37,7 +37,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     """The sheet."""
     numbers.refuse_heavy(lesson, LINES)
     program = lesson.program
-    sheet = Sheet(NAME, one_page=True, print_rows=TOP - 2)
+    sheet = Sheet(NAME, print_rows=TOP - 2)
     across = pass_cells(program, program.requested) <= LONGEST_ROW
     fields = len(TABLE.fields) + (CHART_COLUMNS if across else 0)
     passes = Passes(sheet, drawing, program, program.requested, TOP + 1, fields, LINES, ("this place",), across)
@@ -56,8 +56,8 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         sheet.print_columns = passes.cell(0, fields)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, fields)[0], passes.bottom))
-    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, max(last, 16) + 1)}
-    sheet.widths |= {k: 11.5 for k in range(2, 7)}
+    sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, max(last, 16) + 1)} | sheet.widths
+    sheet.widths |= {k: 11.5 for k in range(3, 7)} | {2: max(14.0, sheet.widths[2])}
     return sheet
 
 
@@ -134,11 +134,12 @@ def _chart(sheet: Sheet, lesson: Lesson, lines: Lines) -> None:
     curve, marked = len(CURVE), len(MARKED)
     loss = lesson.program.loss
     series = (
-        Series(loss, part("x", 0, curve), part("height", 0, curve), "ink"),
-        Series("tangent: slope = gradient", part("x", 0, curve), part("line", 0, curve), "gradient", "dashes"),
-        Series("as it is, and nudged", part("x", curve, marked), part("height", curve, marked), "nudge", "points"),
+        Series(loss, part("times", 0, curve), part("height", 0, curve), "ink"),
+        Series("tangent: slope = gradient", part("times", 0, curve), part("line", 0, curve), "gradient", "dashes"),
+        Series("as it is, and nudged", part("times", curve, marked), part("height", curve, marked), "nudge", "points"),
     )
-    sheet.charts.append(Chart(4, 8, f"{loss} against the number", "the number", loss, series, 17.0, 9.8))
+    away, ends = "how far the number is moved, in nudges", (CURVE[0], CURVE[-1])
+    sheet.charts.append(Chart(4, 8, f"{loss} when the number moves", away, loss, series, 17.0, 9.8, ends))
 
 
 SHEET = SheetKind(

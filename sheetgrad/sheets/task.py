@@ -18,7 +18,7 @@ from sheetgrad.sheets.cover import LINE, NAME
 TEXT_COLUMN, SPAN = 2, 8
 CHARACTERS = 108  # of Calibri 11 in the merged text columns
 PRACTICE = """
-Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗, kink at a corner, ? where the nudges cannot tell. The check knows no rule; it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
+Type a formula into every cell with a blue border. The sign beside it says at once whether its number is right: … while the cell is empty, then ✓ or ✗, kink at a corner, ? where the nudges cannot tell; "waits" as long as a gradient that it is computed from is empty. The check knows no rule: it nudges the number and watches the loss. A number that is typed in gets its ✓ as well, but no mark.
 """
 EXAM = """
 Type a formula into every cell with a blue border.
@@ -33,7 +33,7 @@ ON_PAPER = "Cross it out, and write the right line and its numbers beside it."
 MEND = """
 Type the right formula over the wrong one, in every cell of its block that was wrong: each of these is one mark. Write formulas that start with = and use the cells of the sheet, not results: each is tried on other numbers as well. All gradients can be typed over, all other cells are locked; change only what is wrong.
 """
-PRINT_SPAN, PRINT_CHARACTERS = 13, 125  # columns of a printed Gradients sheet, and what fits them
+PRINT_SPAN, PRINT_CHARACTERS = 18, 125  # columns of a printed Gradients sheet, and what fits them
 MARKED = """
 Every such cell is one mark. Write formulas that start with = and use the cells of the sheet, not results: each formula is tried on other numbers as well. A formula that is right for your own earlier cells earns its mark even where those are wrong. What needs a blank stays empty until you have filled it in; all other cells are locked.
 """
@@ -41,8 +41,9 @@ Every such cell is one mark. Write formulas that start with = and use the cells 
 
 def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: str, mark: str) -> Sheet:
     """The sheet; ``name`` and ``mark`` are the student's name and id, ``checks`` the Check sheet where there is one."""
-    sheet = Sheet(NAME, one_page=True)
+    sheet = Sheet(NAME)
     sheet.label(1, TEXT_COLUMN, lesson.title, "title")
+    sheet.heights[1] = 27
     for row, word, text in ((2, "name", name), (3, "id", mark)):
         sheet.label(row, TEXT_COLUMN, word, "setting_name")
         sheet.label(row, TEXT_COLUMN + 1, text, "text_line")
@@ -51,12 +52,15 @@ def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: s
     sheet.heights[5] = 20 * math.ceil(len(task) / 75)
     if checks:
         check.score(sheet, 7, TEXT_COLUMN, checks)
+        sheet.heights[7] = 20
     if lesson.bug:
-        row = _said(sheet, (FIND, *([SIGNS] if checks else []), MEND)) + 1
+        row = _said(sheet, 9, (FIND, *([SIGNS] if checks else []), MEND))
         shown, yours = ["value", "gradient"], gradients.MENDABLE
     else:
-        row = _to_fill_in(sheet, drawing, _said(sheet, (PRACTICE if checks else EXAM, MARKED)) + 1)
+        row = _to_fill_in(sheet, lesson, drawing, checks, 9)
+        row = _said(sheet, row + 1, (PRACTICE if checks else EXAM, MARKED))
         shown, yours = ["value", "gradient", "blank"], ""
+    row += 1
     sheet.label(row, TEXT_COLUMN, "The colours", "heading")
     roles = {tensor.role for tensor in lesson.tensors.values()}
     gradients.legend(sheet, row + 1, TEXT_COLUMN, roles, shown, yours)
@@ -64,9 +68,8 @@ def build(lesson: Lesson, drawing: Drawing, checks: check.Checks | None, name: s
     return sheet
 
 
-def _said(sheet: Sheet, texts: Sequence[str]) -> int:
+def _said(sheet: Sheet, row: int, texts: Sequence[str]) -> int:
     """Paragraphs on how to go about it; gives the first free row."""
-    row = 9
     for paragraph in (" ".join(text.split()) for text in texts):
         sheet.label(row, TEXT_COLUMN, paragraph, "text", span=SPAN)
         sheet.heights[row] = LINE * math.ceil(len(paragraph) / CHARACTERS) + 6
@@ -87,15 +90,18 @@ def print_heading(lesson: Lesson, name: str, mark: str, answered: bool) -> gradi
     return gradients.Heading(text, "text", PRINT_SPAN, height, (f"Answers: {name}" if answered else name, mark))
 
 
-def _to_fill_in(sheet: Sheet, drawing: Drawing, row: int) -> int:
-    sheet.label(row, TEXT_COLUMN, "To fill in", "heading")
-    blanks = [item for item in drawing.drawn if item.purpose == "blank"]
-    for item in blanks:
-        row += 1
-        corner = address(*item.place.cell((0,) * len(item.place.shape)))
-        sheet.label(row, TEXT_COLUMN, item.key, "link", link=gradients.NAME, cell=corner)
-        cells = int(np.prod(item.place.shape, dtype=int))
-        shape = f"{shape_text(item.place.shape)}: " if len(item.place.shape) > 1 else ""
-        many = f"{shape}{cells} cell{'s' * (cells > 1)} on the sheet {gradients.NAME}, from {corner}"
+def _to_fill_in(sheet: Sheet, lesson: Lesson, drawing: Drawing, checks: check.Checks | None, row: int) -> int:
+    """The blanks in the order in which they can be filled in, each with how far it has got; gives the first free row."""
+    sheet.label(row, TEXT_COLUMN, "To fill in, in this order", "heading")
+    places = {item.key: item.place for item in drawing.drawn if item.purpose == "blank"}
+    for key in check.awaited(lesson.program, drawing.blanks):
+        row, place = row + 1, places[key]
+        corner = address(*place.cell((0,) * len(place.shape)))
+        sheet.label(row, TEXT_COLUMN, key, "link", link=gradients.NAME, cell=corner)
+        cells = int(np.prod(place.shape, dtype=int))
+        shape = f"{shape_text(place.shape)}: " if len(place.shape) > 1 else ""
+        many = f"{shape}{cells} cell{'s' * (cells > 1)} on {gradients.NAME}, from {corner}"
         sheet.label(row, TEXT_COLUMN + 1, many, "text_line")
-    return row + 2
+        if checks:
+            check.state(sheet, row, TEXT_COLUMN + 5, checks, key, drawing)
+    return row + 1

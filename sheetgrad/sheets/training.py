@@ -16,7 +16,6 @@ import numpy as np
 from sheetgrad.formulas.expressions import Ref
 from sheetgrad.formulas.places import Placement
 from sheetgrad.formulas.printing import FormulaError, Printer, Token
-from sheetgrad.formulas.words import element_name
 from sheetgrad.lesson.fields import LessonError, NumberSetting, Section, names_of, number_of, text_of
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
@@ -26,7 +25,7 @@ from sheetgrad.lines.names import closest, mentioned
 from sheetgrad.lines.parse import LanguageError, parse_lines
 from sheetgrad.lines.readings import NUMBERS
 from sheetgrad.lines.shapes import ShapeError
-from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, columns_for, number_format
+from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, number_format
 from sheetgrad.plan.descent import RATE_KEY, needed_lines, run, spread, state_key
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
@@ -49,6 +48,7 @@ PANEL = 5  # the column of numbers
 LINES = 8  # the column of the update lines and the chart
 FIRST = 4  # the row of the first setting
 NOTE_HEIGHT, ROW_HEIGHT = 46, 15.0  # points
+CODE = 1.2  # units of column widths that a letter of a line takes
 LOSS_FORMAT = "[<10]0.000000;[<1000]0.000;0.00E+00"  # fits its column while a student makes the loss explode
 TRY = (
     "Try a learning rate ten times larger, then ten times smaller: too large and the loss jumps about or explodes, too "
@@ -212,7 +212,7 @@ class _Training:
         self.last_shown = [*gradients, *states][-1]  # what comes after it folds away
         fields, top = (3 if self.training.scheduled else 2), self._top()
         first = [*gradients, *states]
-        more = (("each step",), self.across, lines, first)
+        more = (("",), self.across, lines, first)
         return Passes(self.sheet, drawing, program, self.trained, top, fields, self.steps + 1, *more)
 
     def _top(self) -> int:
@@ -230,13 +230,12 @@ class _Training:
     def build(self) -> Sheet:
         sheet, passes = self.sheet, self.passes
         self._panel()
+        passes.headings()
         self._lines()
         what = "row" if self.across else "column"
         sheet.label(passes.top - 2, 2, f"Step 0 is the start; each {what} after it is one step", "section")
         for k, word in enumerate(("step", self.program.loss, "lr")[: passes.summary]):
             sheet.label(*passes.cell(0, k), word, "header")
-        sheet.label(*passes.cell(1, 0), "as it is", "number_muted")
-        passes.headings()
         passes.as_it_is(self.values)
         passes.fixed(FIRST_LINE, STEP, [float(k) for k in range(self.steps + 1)], "step", "0")
         passes.compute(0, self.found, self.spread)
@@ -283,7 +282,7 @@ class _Training:
         """The update lines, each with what it does, and below them the chart."""
         sheet, passes, loss = self.sheet, self.passes, self.program.loss
         texts = [line.text for line in self.shown]
-        notes = LINES + max(columns_for(text + " " * (len(text) // 6)) for text in texts)  # set in larger type
+        notes = self._column_after(LINES, CODE * max(map(len, texts)))
         for k, (text, line) in enumerate(zip(texts, self.shown, strict=True)):
             sheet.label(FIRST + k, LINES, text, "code")
             if line.note:
@@ -292,8 +291,17 @@ class _Training:
         x, y = (passes.area(FIRST_LINE, passes.last_line, k) for k in (STEP, LOSS))
         series = (Series(loss, x, y, "gradient"),)
         height = self._chart_height()
-        sheet.charts.append(Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height))
+        sheet.charts.append(
+            Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height, (0, self.steps))
+        )
         sheet.names["training_loss"] = y
+
+    def _column_after(self, column: int, wide: float) -> int:
+        """The first column that begins so much right of the beginning of another, in units of column widths."""
+        while wide > 0:
+            wide -= self.sheet.widths.get(column, COLUMN_WIDTH)
+            column += 1
+        return column
 
     def _losses(self) -> None:
         passes, loss = self.passes, self.program.loss
@@ -384,19 +392,15 @@ class _Training:
             for key in (self.last_shown, f"{self.trained[-1]}.g")
         }
         shown, last = ends[self.last_shown], passes.cell(passes.last_line, passes.fields - 1)[1]
-        if self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_columns.append((passes.cell(0, shown)[1] + 2, last))
-        elif not self.across and passes.fields - 1 > shown + 1:
-            sheet.folded_rows.append((passes.cell(0, shown)[0] + 2, passes.bottom))
+        if self.across and passes.fields - 1 > shown:
+            sheet.folded_columns.append((passes.cell(0, shown + 1)[1], last))
+        elif passes.fields - 1 > shown:
+            sheet.folded_rows.append((passes.cell(0, shown + 1)[0], passes.bottom))
         if self.across:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
-        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)}
-        sheet.widths[2] = 11.0
-        if self.states and self.across:
-            first = passes.cell(0, passes.passes[0][self.states[0]])[1]
-            names = [element_name(key, passes.program.shapes[key]) for key in self.states]
-            wide = max(COLUMN_WIDTH, 0.9 * max(map(len, names)) + 1)  # the names are set smaller
-            sheet.widths |= {k: wide for k in range(first, passes.cell(0, shown)[1] + 1)}
+        sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, last + 1)} | sheet.widths
+        for column in (2, 2 + LOSS, PANEL):
+            sheet.widths[column] = max(sheet.widths[column], 11.0)
 
 
 def _listed(names: tuple[str, ...]) -> str:

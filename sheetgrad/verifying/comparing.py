@@ -68,7 +68,7 @@ class Comparison:
             self.checked,
             tuple(tensors),
             nudges,
-            tuple(self.mismatches),
+            tuple(sorted(self.mismatches, key=lambda one: one.problem == "value")),  # causes before what follows
             disagreeing,
         )
 

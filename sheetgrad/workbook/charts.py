@@ -46,6 +46,9 @@ def _frame(chart: Chart) -> ScatterChart:
         axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="E5E7EB", w=6_000))
         if chart.logarithmic:
             axis.scaling.logBase = 10
+    drawn.x_axis.scaling.min, drawn.x_axis.scaling.max = chart.ends
+    if len(chart.series) == 1:
+        drawn.legend = None  # the axis says its name
     return drawn
 
 

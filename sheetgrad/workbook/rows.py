@@ -43,9 +43,8 @@ def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
 def _row_attributes(sheet: Sheet) -> dict[int, str]:
     """Of the rows that are not as usual: how high they are, and that they are folded."""
     found = {row: f' ht="{height}" customHeight="1"' for row, height in sheet.heights.items()}
-    for first, last in sheet.folded_rows:
-        for row in range(first, last + 1):
-            found[row] = found.get(row, "") + ' outlineLevel="1" hidden="1"'
+    for row in {row for first, last in sheet.folded_rows for row in range(first, last + 1)}:
+        found[row] = found.get(row, "") + ' outlineLevel="1" hidden="1"'
     return found
 
 

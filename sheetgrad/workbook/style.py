@@ -99,6 +99,8 @@ STYLES: dict[str, Style] = {
     "lens_words": Style(color=MUTED),
     "lens_numbers": Style(bold=True),
     "live_verdict": Style(color=AGREE_INK, size=14, bold=True),
+    "score": Style(color=MUTED, size=14, bold=True),
+    "state": Style(color=MUTED),
     "setting": _number(INPUT, EDITABLE),
     "setting_copy": Style(align="center"),
     "setting_name": Style(bold=True),

@@ -19,6 +19,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
+from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles.numbers import NumberFormat
 from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -28,17 +30,21 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
-from sheetgrad.plan.blocks import NO_CHANGE, Plan, Sheet
-from sheetgrad.plan.pages import ROW_HEIGHT, pages
+from sheetgrad.plan.blocks import NO_CHANGE, Block, Label, Plan, Sheet
+from sheetgrad.plan.lettering import Letters, width
+from sheetgrad.plan.pages import ROW_HEIGHT, SIDE, TOP, pages, text_of
 from sheetgrad.workbook.charts import absolute, draw_charts
 from sheetgrad.workbook.rows import written_rows
-from sheetgrad.workbook.style import CHANGED, EDITABLE, INK, LENS, STYLES, VERDICTS, WHITE
+from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, INK, LENS, STYLES, VERDICTS, WHITE
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
-FORMAT = 2  # of what it holds, and of the sheets that are made of it
+FORMAT = 3  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
+LARGE = 100_000  # from here on numbers are written with an exponent
+EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
 LINE = 1.3  # height of a line of text, in sizes of its letters
+BESIDE = 4.0  # points that a cell keeps free at the sides of its text
 CREATOR = "sheetgrad"
 ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>.*</sheetData>", re.S)  # openpyxl writes the cells that are links
 SIZE = re.compile(rb'<dimension ref="[^"]*"\s*/>')
@@ -152,7 +158,10 @@ class Styles:
             left = Side(style="thick", color=style.edge) if first else side
             named.border = Border(left=left, right=side, top=side, bottom=side)
         named.alignment = Alignment(
-            horizontal=style.align, vertical="top" if role == "text" else "center", wrap_text=style.wrap
+            horizontal=style.align,
+            vertical="top" if role == "text" else "center",
+            wrap_text=style.wrap,
+            shrink_to_fit=number_format not in ("General", "@") or None,  # rather smaller than ###
         )
         named.number_format = number_format
         named.protection = Protection(locked=not style.unlocked)
@@ -179,8 +188,10 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     _verdicts(target, sheet)
     _changes(target, sheet)
     _lights(target, sheet)
+    _large(target, sheet)
     draw_charts(target, sheet)
-    _page(target, sheet)
+    if not sheet.hidden:  # LibreOffice prints a hidden sheet that has an area to print
+        _page(target, sheet)
     if sheet.locked:  # without a password: against accidents, not against the owner of the file
         target.protection.sheet = True
         target.protection.formatColumns = target.protection.formatRows = False
@@ -190,8 +201,8 @@ def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
 
 def _look(target: Worksheet, sheet: Sheet) -> None:
     """Widths, folded columns, frozen panes; no grid lines."""
-    for column, width in sheet.widths.items():
-        target.column_dimensions[letter(column)].width = width
+    for column, wide in sheet.widths.items():
+        target.column_dimensions[letter(column)].width = wide
     for first, last in sheet.folded_columns:
         for column in range(first, last + 1):
             dimension = target.column_dimensions[letter(column)]
@@ -243,17 +254,28 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
             target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
+def _large(target: Worksheet, sheet: Sheet) -> None:
+    """Numbers that have grown too long for their cells are written with an exponent."""
+    rule = FormulaRule(formula=[f"IF(ISNUMBER(A1),ABS(A1)>={LARGE})"])
+    rule.dxf = DifferentialStyle(numFmt=EXPONENT)
+    target.conditional_formatting.add(f"A1:{address(sheet.last_row, sheet.last_column)}", rule)
+
+
 def _changes(target: Worksheet, sheet: Sheet) -> None:
-    """Changes that are not 0 are marked."""
+    """Changes that are not 0 are marked. An application may take the first rule alone, so that it also says how large
+    numbers are written."""
     for area, other in sheet.changes:
         first = address(area.top, area.left)
         change = f"{first}-{address(other.top, other.left)}" if other else first
-        rule = FormulaRule(
-            formula=[f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})"],
-            fill=PatternFill("solid", bgColor=CHANGED[0]),
-            font=Font(color=CHANGED[1], bold=True),
-        )
-        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+        marked = f"ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)}"
+        for formula, written in ((f"AND({marked},ABS({first})>={LARGE})", EXPONENT), (f"AND({marked})", None)):
+            rule = FormulaRule(
+                formula=[formula],
+                fill=PatternFill("solid", bgColor=CHANGED[0]),
+                font=Font(color=CHANGED[1], bold=True),
+            )
+            rule.dxf.numFmt = written
+            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
 
 
 def _lights(target: Worksheet, sheet: Sheet) -> None:
@@ -272,27 +294,30 @@ def _lights(target: Worksheet, sheet: Sheet) -> None:
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
-    """Whole landscape pages; a section is kept on one page where it fits."""
+    """Landscape pages, as few as can be read."""
     target.page_setup.orientation = "landscape"
     target.page_setup.paperSize = target.PAPERSIZE_A4
-    target.page_margins.left = target.page_margins.right = 0.4
-    target.page_margins.top = target.page_margins.bottom = 0.5
-    target.page_margins.header = target.page_margins.footer = 0.25
+    target.page_margins.left = target.page_margins.right = SIDE
+    target.page_margins.top = target.page_margins.bottom = TOP
+    target.page_margins.header = target.page_margins.footer = TOP / 2
     for part, text in zip((target.oddHeader.left, target.oddHeader.right), sheet.heading, strict=True):
         part.text = text.replace("&", "&&") or None
     target.oddFooter.left.text = "&A"
     target.oddFooter.right.text = "&P / &N"
-    last = sheet.print_columns or sheet.last_column
-    if sheet.print_columns or sheet.print_rows:
-        target.print_area = f"A1:{letter(last)}{sheet.print_rows or sheet.last_row}"
-    divided = pages(sheet)
-    if divided.scale:
-        target.page_setup.scale = divided.scale
-        for row in divided.breaks:
-            target.row_breaks.append(Break(id=row))
-    else:
-        target.sheet_properties.pageSetUpPr.fitToPage = True
-        target.page_setup.fitToWidth, target.page_setup.fitToHeight = sheet.pages_wide, int(sheet.one_page)
+    divided = pages(sheet, _reach)
+    target.print_area = f"A1:{address(*divided.last)}"
+    target.page_setup.scale = divided.scale
+    for row in divided.breaks:
+        target.row_breaks.append(Break(id=row))
+    for column in divided.column_breaks:
+        target.col_breaks.append(Break(id=column))
+
+
+def _reach(item: Label | Block) -> float:
+    """How wide the text of a label or block is if it runs over its cell, and otherwise 0."""
+    style = STYLES[item.style]
+    inside = style.wrap or style.align or (item.span if isinstance(item, Label) else item.columns) > 1
+    return 0.0 if inside else BESIDE + width(text_of(item), Letters(style.size, style.bold, style.font == CODE))
 
 
 def _carry(book: Workbook, table: dict) -> None:

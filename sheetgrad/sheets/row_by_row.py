@@ -1,4 +1,4 @@
-"""The Steps sheet: one number grows by a tiny step, row after row; everything else stays. How does the loss move?"""
+"""The sheet Row by row: one number grows by a tiny step, row after row; everything else stays. How does the loss move?"""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import column, largest
 from sheetgrad.tables.table import Field, table
 
-NAME = "Steps"
+NAME = "Row by row"
 STEP = "steps.step"
-TABLE = table("steps")
+TABLE = table("row_by_row")
 HEADER, FIRST = 7, 8
 LESSON_STEP = Placement(NAME, 4, 3, (), ())
 FORMAT = "0.00########"
@@ -60,7 +60,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     lines = program.forward_after([name])
     if any(line.shape for line in lines):
         raise PlanError(
-            f"[steps]: {name} leads to values that are not single numbers; the Steps sheet shows single ones"
+            f"[steps]: {name} leads to values that are not single numbers; the sheet Row by row shows single ones"
         )
     others = [key for key in lesson.tensors if key != name and not program.shapes[key]]
     sheet = Sheet(NAME)

@@ -1,6 +1,6 @@
-"""The Step size sheet: one number, nudged by a tenth, a hundredth, … 10⁻¹⁵. Which nudge gives the best slope?
+"""The Best h sheet: one number, nudged by a tenth, a hundredth, … 10⁻¹⁵. Which nudge gives the best slope?
 
-Why there is a best one, and what each field says, stands in ``step_size.toml``.
+Why there is a best one, and what each field says, stands in ``best_h.toml``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,28 @@ from sheetgrad.autodiff.rounding import carried
 from sheetgrad.formulas.places import Book, Placement
 from sheetgrad.lesson.kinds import SheetKind
 from sheetgrad.lesson.model import Lesson
-from sheetgrad.plan.blocks import COLUMN_WIDTH, Chart, Series, Sheet
+from sheetgrad.plan.blocks import Chart, Series, Sheet
 from sheetgrad.plan.drawing import Drawing
 from sheetgrad.plan.fields import Lines, panel
 from sheetgrad.plan.passes import LONGEST_ROW, TITLES, WAYS, Passes, pass_cells, run_ways
 from sheetgrad.sheets import nudge, numbers
 from sheetgrad.tables.table import table
 
-NAME = "Step size"
-PICKED = "laboratory.step_size"
-TABLE = table("step_size")
+NAME = "Best h"
+PICKED = "laboratory.best_h"
+TABLE = table("best_h")
 STEPS = tuple(float(f"1e-{k}") for k in range(1, 16))
 VISIBLE = TABLE.shown
 TOP = 18
+EXPONENTS = (
+    "shown",
+    "apart",
+    "computed",
+    "should",
+    *("right_error", "central_error", "right_theory", "central_theory"),
+)
+WIDTHS = {"h": 16.0, "up": 11.5, "down": 10.5, "cause": 26.0, "right": 11.2, "central": 11.2, "verdict": 11.0}
+WIDTHS |= dict.fromkeys(EXPONENTS, 10.0)  # all as narrow as one page is wide
 PANEL = 4  # its column of numbers; row 4 has the name
 CELLS = {word: (row, PANEL) for row, word in enumerate(("value", "gradient", "loss", "second", "third"), 5)}
 CELLS |= {
@@ -54,17 +63,16 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     _notes(sheet)
     last = passes.cell(passes.last_line, passes.fields - 1)[1]
     if across:
-        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1] + 1, last))
+        sheet.folded_columns.append((passes.cell(0, VISIBLE)[1], last))
         sheet.print_columns = passes.cell(0, VISIBLE)[1] - 1
     else:
         sheet.folded_rows.append((passes.cell(0, VISIBLE)[0], passes.bottom))
-    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, 2 + VISIBLE)}
+    sheet.widths = {1: 3.5} | {k: 12.5 for k in range(2, last + 1)} | sheet.widths
     if across:
-        sheet.widths |= {k: COLUMN_WIDTH for k in range(2 + VISIBLE, last + 1)}
-        sheet.widths[2 + lines.at["cause"]] = 34.0
-        sheet.heights[TOP + 1] = 32
+        sheet.widths |= {2 + lines.at[word]: wide for word, wide in WIDTHS.items()}
+        sheet.heights[TOP + 1] = 46
     else:
-        sheet.widths |= {k: 12.5 for k in range(2 + VISIBLE, last + 1)} | {2: 22.0}
+        sheet.widths[2] = max(22.0, sheet.widths[2])
         sheet.heights[passes.cell(0, lines.at["cause"])[0]] = 42
     return sheet
 
@@ -121,7 +129,7 @@ def _chart(sheet: Sheet, lines: Lines) -> None:
     )
     title, column = "How far the slope is from the gradient", 2 + lines.at["computed"]
     sheet.charts.append(
-        Chart(4, column, title, "h, the size of the nudge", "error", series, 20.0, 10.5, logarithmic=True)
+        Chart(4, column, title, "h, the size of the nudge", "error", series, 20.0, 10.5, (STEPS[-1], STEPS[0]), True)
     )
 
 
