@@ -238,13 +238,18 @@ def gradient_cells(book: Workbook, name: str) -> list[str]:
     return [cell.coordinate for row in rows for cell in row]
 
 
+def looks(book, names) -> set[str]:
+    """The styles of gradients, but for the line at the left of every block."""
+    cells = [cell for name in names for cell in gradient_cells(book, name)]
+    return {book[GRADIENTS][cell].style.removesuffix(" first") for cell in cells}
+
+
 def test_all_gradients_look_alike_and_nothing_on_the_sheets_tells_which_is_wrong(book):
     lesson, path, *_ = book
     sheets = load_workbook(path)
     assert [name for name in sheets.sheetnames if name[0] != "_"] == ["Lesson", "Gradients", "Nudge"]
     names = [f"{line.target.replace('.', '_')}" for line in lesson.program.backward]
-    styles = {sheets[GRADIENTS][cell].style for name in names for cell in gradient_cells(sheets, name)}
-    styles = {style.removesuffix(" first") for style in styles}  # with a line at the left of each block
+    styles = looks(sheets, names)
     assert len(styles) == 1
     shown = [str(cell.value) for row in sheets[GRADIENTS].iter_rows() for cell in row if cell.value is not None]
     assert "l1.g = l2.g" in shown and not any("l1 > 0" in text for text in shown)
@@ -384,8 +389,8 @@ def test_no_part_of_a_handout_names_the_wrong_line_or_holds_the_right_one(class_
             for formula in right - wrong:
                 assert len(formula) < 7 or f">{formula}<" not in plain, (part, one.slip)
         names = ("w1_g", "l1_g", "out_g", "x_g")
-        styles = {book[GRADIENTS][cell].style for name in names for cell in gradient_cells(book, name)}
-        assert len({style.removesuffix(" first") for style in styles}) == 1
+        styles = looks(book, names)
+        assert len(styles) == 1
 
 
 def test_a_handout_lets_all_gradients_be_typed_over_and_nothing_else(class_of_four):

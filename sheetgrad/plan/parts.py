@@ -155,7 +155,7 @@ def tile(part: Part, headings: Sequence[str], style: str, beside: str = "", chec
     if beside:
         figure.text(last, at, beside, "shape" if at < columns else "shape_left", int(at < columns))
     if checked:
-        if part.purpose == "blank":
+        if part.purpose == "blank" and columns_of(headings[last], letters) <= columns:
             figure.text(last, columns, "right?", "shape_left")
         figure.block(Part(part.key, "check", part.shape, part.way), last + 1, columns)
     return figure
