@@ -39,7 +39,7 @@ from sheetgrad.workbook.style import CHANGED, CODE, EDITABLE, INK, LENS, STYLES,
 from sheetgrad.xlsx.parts import rewritten
 
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
-FORMAT = 2  # of what it holds, and of the sheets that are made of it
+FORMAT = 3  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
 LARGE = 100_000  # from here on numbers are written with an exponent
 EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
