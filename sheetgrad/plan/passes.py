@@ -117,7 +117,8 @@ class Passes:
     ``names`` are the tensors that hold the nudged number, ``fields`` how many fields of summary come first,
     ``count`` how many lines, ``titles`` the heading of each pass that a line holds (``+h`` and ``−h``). ``lines`` are
     what each pass computes: the forward lines that depend on ``names``, unless others are given. ``first`` come first
-    of what is computed. ``laid`` is what :func:`lay_flat` gives, where that is known already.
+    of what is computed. ``laid`` is what :func:`lay_flat` gives, where that is known already; ``style`` that of what is
+    computed and no gradient: as of nudged numbers, unless it says otherwise.
     """
 
     def __init__(
@@ -134,10 +135,11 @@ class Passes:
         lines: Sequence[Line] | None = None,
         first: Sequence[str] = (),
         laid: Laid | None = None,
+        style: str = "pass",
     ):
         self.sheet, self.drawing, self.program = sheet, drawing, program
         self.names, self.top, self.count, self.titles, self.across = tuple(names), top, count, titles, across
-        self.summary = fields
+        self.summary, self.style = fields, style
         self.lines = program.forward_after(names) if lines is None else tuple(lines)
         self.moved = tuple(dict.fromkeys((*self.names, *first, *(line.target for line in self.lines))))
         self.laid = laid or lay_flat(drawing, program, sheet.name, self.moved, self.lines, across)
@@ -376,7 +378,7 @@ class Passes:
         except FormulaError as error:
             raise PlanError(f"{self.program.written(key)}: on the {self.sheet.name} sheet {error}") from None
         expected = _stacked(part, found)
-        style = "pass_gradient" if key.partition(".")[2] else "pass"
+        style = "pass_gradient" if key.partition(".")[2] else self.style
         tolerance = _stacked(part, spread) if spread else 0.0
         self._add(FIRST_LINE, field, filled, expected, style, number_format(expected), tolerance=tolerance)
 

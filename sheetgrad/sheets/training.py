@@ -213,7 +213,7 @@ class _Training:
         fields, top = (3 if self.training.scheduled else 2), self._top()
         first = [*gradients, *states]
         more = (("",), self.across, lines, first)
-        return Passes(self.sheet, drawing, program, self.trained, top, fields, self.steps + 1, *more)
+        return Passes(self.sheet, drawing, program, self.trained, top, fields, self.steps + 1, *more, style="value")
 
     def _top(self) -> int:
         """The row of the names: below the chart and the notes."""
@@ -385,16 +385,17 @@ class _Training:
         return book
 
     def _fold(self) -> None:
-        """The passes fold away; what is printed goes to the last gradient."""
+        """The passes fold away, as far as no line or note stands above them; what is printed goes to the last gradient."""
         sheet, passes = self.sheet, self.passes
         ends = {
             key: passes.passes[0][key] + math.prod(passes.program.shapes[key]) - 1
             for key in (self.last_shown, f"{self.trained[-1]}.g")
         }
         shown, last = ends[self.last_shown], passes.cell(passes.last_line, passes.fields - 1)[1]
-        if self.across and passes.fields - 1 > shown:
-            sheet.folded_columns.append((passes.cell(0, shown + 1)[1], last))
-        elif passes.fields - 1 > shown:
+        folded = max(passes.cell(0, shown + 1)[1], self.widest + 1)
+        if self.across and folded <= last:
+            sheet.folded_columns.append((folded, last))
+        elif not self.across and passes.fields - 1 > shown:
             sheet.folded_rows.append((passes.cell(0, shown + 1)[0], passes.bottom))
         if self.across:
             sheet.print_columns = max(14, self.widest, passes.cell(0, ends[f"{self.trained[-1]}.g"])[1])
