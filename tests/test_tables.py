@@ -193,6 +193,17 @@ def said(generator) -> dict:
     return {"number": generator.normal() * 10.0 ** generator.integers(-3, 3)}
 
 
+def looked(chance) -> dict:
+    """A list of elements to pick from, and one of the numbers of the sheet."""
+    names = ["z[1]", "z[2]", "loss"]
+    words = np.array([[f"{name} = a·b"] for name in names], dtype=object)
+    listed = {"elements.name": names, "elements.words": words, "elements.data": np.arange(9.0).reshape(3, 3)}
+    at = {"place": float(chance.integers(1, 4)), "at": 2.0, "row": float(chance.choice([0, 3, 4])), "above": 2.0}
+    sentence = {"before": "= 2·", "after": " + ", "told": "= 2·3 + 1 ", "brackets": float(chance.integers(2))}
+    sheet = {"sheet": grid(chance, False), "column": float(chance.integers(1, 4))}
+    return {"pick": str(chance.choice(names))} | listed | at | sentence | sheet
+
+
 SCENES = {
     "passes": shifted,
     "agreement": agreement,
@@ -208,6 +219,7 @@ SCENES = {
     "jacobian": matrices,
     "waiting": filled,
     "spoken": said,
+    "lens": looked,
 }
 KNOWN = ("ways", "always", "no_change", "here", "largest", "longest", "entries", "every", "total")  # in the formula
 
