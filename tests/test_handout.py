@@ -290,8 +290,10 @@ def test_calls_that_cannot_be_answered_are_refused_in_one_line(tmp_path):
         sheetgrad("handout", "mlp", "--roster", "none.csv", "-o", "out", cwd=tmp_path), "none.csv", "no such"
     )
     assert_refused(sheetgrad("grade", ".", cwd=tmp_path), "handout.json")
-    (tmp_path / "handout.json").write_text('{"format": 1, "course": {}}')
+    (tmp_path / "handout.json").write_text('{"format": 2, "course": {}}')
     assert_refused(sheetgrad("grade", ".", cwd=tmp_path), "handout.json", "damaged")
+    (tmp_path / "handout.json").write_text('{"format": 1, "course": {}}')
+    assert_refused(sheetgrad("grade", ".", cwd=tmp_path), "found format 1, expected 2", "hand it out again")
     with pytest.raises(LessonError, match="exercise"):
         tensors = {"x": {"role": "input", "values": 1.0}}
         table = dict(title="t", question="q", forward="f = x * x", tensors=tensors, exercise={"blank": []})

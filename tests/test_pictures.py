@@ -209,6 +209,10 @@ LINES = {
     "z = x - (m - v)": Chain,
     "z = x + c": Chain,
     "z = v * u": Chain,
+    "z = x[1:3] @ w": Crossing,
+    "z = x[:, 0:2] @ m[:, 1:3].T": Crossing,
+    "z = x[1:3] * v": Chain,
+    "z = x[0] + v": Chain,
     "z = exp(x)": None,
     "z = (x - m) ** 2": None,
     "z = (x * m).sum()": None,
@@ -228,6 +232,14 @@ def test_a_line_is_drawn_as_what_it_is_and_truly(line):
     for one in pictures.values():
         found, shown = READ[type(one.picture)](sheet, one), sheet.grid(one.result)
         np.testing.assert_allclose(np.broadcast_to(found, shown.shape), shown, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_taken_of_a_tensor_is_drawn_and_said():
+    sheet, pictures = pictures_of("z = x[1:3] @ w[:, 1:]\nloss = z.sum()", x=[4, 3], w=[3, 2])
+    texts = {label.text for label in sheet.sheet.labels}
+    assert {"x[1:3]", "x[1:3]: rows 2 to 3 of x", "w[:, 1:]: columns from 2 of w"} <= texts
+    left, _ = pictures["z"].factors
+    np.testing.assert_array_equal(sheet.grid(left), sheet.lesson.values["x"][1:3])
 
 
 def test_a_sum_of_the_right_factor_stands_inside_its_crossing():

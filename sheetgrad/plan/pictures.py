@@ -36,7 +36,7 @@ class Factor:
     @property
     def text(self) -> str:
         own = ast.unparse(self.node)
-        return own if self.key or self.number is not None else f"({own})"
+        return f"({own})" if isinstance(self.node, (ast.BinOp, ast.UnaryOp, ast.Compare)) else own
 
     @property
     def plain(self) -> bool:
@@ -58,6 +58,21 @@ class Factor:
     @property
     def flat(self) -> bool:
         return len(self.shape) <= 2
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is a vector stood up, ``v[:, None]``."""
+        return bool(self.key) and isinstance(self.node, ast.Subscript)
+
+    @property
+    def taken(self) -> str:
+        """What a part takes of a tensor: ``rows 2 to 3 of x``; nothing where it takes nothing, or not so simply."""
+        node = self.node.value if isinstance(self.node, ast.Attribute) else self.node
+        if self.key or not isinstance(node, ast.Subscript):
+            return ""
+        index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        said = [_said(one, word) for one, word in zip(index, ("row", "column"), strict=False)]
+        return f"{' and '.join(filter(None, said))} of {ast.unparse(node.value)}" if any(said) else ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +162,18 @@ class Painter:
                 if key in self.shapes and len(self.shapes[key]) == 1:
                     return Factor(node, self.shapes[key], key, "column")
         key = tensor_key(node)
-        return self._tensor(key) if key in self.shapes else None
+        return self._tensor(key) if key in self.shapes else self._slice(node)
+
+    def _slice(self, node: ast.expr) -> Factor | None:
+        """Rows and columns that are taken of a tensor, perhaps turned."""
+        inner = node.value if isinstance(node, ast.Attribute) and node.attr == "T" else node
+        if not isinstance(inner, ast.Subscript) or tensor_key(inner.value) not in self.shapes:
+            return None
+        index = inner.slice.elts if isinstance(inner.slice, ast.Tuple) else [inner.slice]
+        if not all(isinstance(one, ast.Slice) or _whole_number(one) is not None for one in index):
+            return None
+        shape = self.shape_of(node)
+        return Factor(node, shape, way=self.lying.get(tensor_key(inner.value), "row")) if len(shape) <= 2 else None
 
     def _part(self, node: ast.expr, like: Factor) -> Factor | None:
         """A part of the line as numbers of its own, such as ``(out - targ)``."""
@@ -200,12 +226,13 @@ class Painter:
         if not isinstance(node, ast.BinOp):
             return None
         left, right = self._factor(node.left), self._factor(node.right)
-        if left is None or right is None or not left.key or not right.key or not (left.flat and right.flat):
+        if left is None or right is None or not (left.flat and right.flat):
+            return None
+        if left.number is not None or right.number is not None:
             return None
         if isinstance(node.op, ast.MatMult):
             return replace(left, way="row"), replace(right, way="column")
-        stands = isinstance(node.left, ast.Subscript) and len(left.shape) == 1
-        if isinstance(node.op, ast.Mult) and stands and len(right.shape) == 1 and right.plain:
+        if isinstance(node.op, ast.Mult) and left.stands and len(right.shape) == 1 and right.plain:
             return left, replace(right, way="row")
         return None
 
@@ -255,13 +282,37 @@ class Painter:
         """The factor lying as it must to meet the result's numbers; None where it cannot be drawn so."""
         if factor.number is not None or factor.shape == ():
             return factor
-        if isinstance(factor.node, ast.Subscript):  # stood up
+        if factor.stands:
             return factor if len(result.shape) == 2 else None
         if factor.shape == result.shape:
             return replace(factor, way=result.way)
         if not factor.flat or len(result.shape) > 2 or len(factor.shape) > len(result.shape):
             return None
         return replace(factor, way=result.way if len(result.shape) == 1 else "row")
+
+
+def _whole_number(node: ast.expr | None) -> int | None:
+    match node:
+        case ast.Constant(value=int() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
+            return -value
+    return None
+
+
+def _said(index: ast.expr, word: str) -> str:
+    """``rows 2 to 3``, counted from 1."""
+    match index:
+        case ast.Slice(lower=lower, upper=upper, step=None):
+            first, last = _whole_number(lower) or 0, _whole_number(upper)
+            if first < 0 or (last is not None and last < 0) or (first == 0 and last is None):
+                return ""
+            if last is None:
+                return f"{word}s from {first + 1}"
+            return f"{word}s {first + 1} to {last}" if last > first + 1 else f"{word} {last}"
+        case _:
+            number = _whole_number(index)
+            return f"{word} {number + 1}" if number is not None and number >= 0 else ""
 
 
 def _has_product(node: ast.expr) -> bool:

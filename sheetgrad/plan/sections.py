@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
+
+import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, Step
 from sheetgrad.formulas.expressions import Num, Ref
@@ -20,6 +23,7 @@ from sheetgrad.plan.pictures import LARGEST_FACTOR, Arrow, Chain, Crossing, Down
 from sheetgrad.plan.placing import Copy, Order
 
 HEADINGS = (5, 3)  # columns of a gradient's line, where there is room and where there is not; a longer one is broken
+LOOKED_AT = 50  # elements
 LONGEST_SPELLED = 400  # characters of a line whose element is spelled
 
 
@@ -111,12 +115,15 @@ class Sections:
         return figure
 
     def _element(self, line: Line) -> list[tuple[str, str]]:
-        """The first element in words."""
+        """The first element in words that is more than a number."""
         cells = self.program.cells[line.target]
-        first = cells.element((0,) * cells.ndim)
+        for index in islice(np.ndindex(cells.shape), LOOKED_AT):
+            first = cells.element(index)
+            if not isinstance(first, Num):
+                break
         if isinstance(first, (Ref, Num)) or len(ast.unparse(line.expression)) > LONGEST_SPELLED:
             return []
-        return [(f"{spell(Ref(line.target, (0,) * cells.ndim))} = {spell(first)}", "caption")]
+        return [(f"{spell(Ref(line.target, index))} = {spell(first)}", "caption")]
 
     # -- backward -----------------------------------------------------------------------------------------------------
 
@@ -216,6 +223,8 @@ class Sections:
         figure = tile(part, [text], style, _size(factor.shape) if first else "")
         if first and self.lesson.tensors[key].note:
             figure.words.append((f"{key}: {self.lesson.tensors[key].note}", "note"))
+        if factor.taken:
+            figure.words.append((f"{factor.text}: {factor.taken}", "note"))
         if factor.plain and not self._lies(factor):
             figure.words.append((f"{key} stands as a {factor.way} here, to meet the other factor", "note"))
         return figure

@@ -23,7 +23,7 @@ from sheetgrad.files import TargetError, write_first, write_whole
 from sheetgrad.lesson.model import Lesson
 
 RECORD, KEYS = "handout.json", "key"
-FORMAT = 1  # of handout.json
+FORMAT = 2  # of handout.json, and of where the blanks stand
 REDRAWS = 20
 LARGEST_RECORD = 500_000_000  # bytes
 
@@ -66,7 +66,10 @@ class Record:
                 raise HandoutError(f"{path}: larger than {LARGEST_RECORD:,} bytes")
             table = json.loads(path.read_text(encoding="utf-8"))
             if table["format"] != FORMAT:
-                raise HandoutError(f"{path}: found format {str(table['format'])[:20]}, expected {FORMAT}")
+                raise HandoutError(
+                    f"{path}: found format {str(table['format'])[:20]}, expected {FORMAT}: where cells stand has changed; "
+                    "grade it with the version that made it, or hand it out again"
+                )
             course = Course.from_text(json.dumps(table["course"]))
             size = sum(tensor.values.size for tensor in course.lesson.tensors.values())
             given = {}
