@@ -20,7 +20,7 @@ AXES = ("stack", "panel", "row", "column")  # the last of them, as far as a tens
 
 @dataclass(frozen=True)
 class Taken:
-    """A part of a tensor: as the line writes it (``x[1:3]``), in ``words`` (``rows 2 to 3``), and its elements."""
+    """A part of a tensor: as the line writes it (``x[1:3]``), in ``words`` (``rows 2 and 3``), and its elements."""
 
     key: str
     text: str
@@ -72,11 +72,11 @@ def _taking(key: str, index: ast.expr) -> ast.Subscript:
 
 
 def _words(elements: frozenset[Index], shape: Shape) -> str:
-    """``rows 2 to 3 and column 1``, counted from 1; axes that are taken whole go without saying."""
+    """``rows 2 to 4, column 1``, counted from 1; axes that are taken whole go without saying."""
     names = ("number",) if len(shape) == 1 else AXES[-len(shape) :]
     axes = [sorted({index[axis] + 1 for index in elements}) for axis in range(len(shape))]
     said = [_along(name, at) for name, at, size in zip(names, axes, shape, strict=True) if len(at) < size]
-    return " and ".join(said)
+    return ", ".join(said)
 
 
 def _along(name: str, at: Sequence[int]) -> str:
@@ -106,11 +106,11 @@ def added(line: Line) -> list[Taken]:
     return parts if len(reached) < math.prod(line.shape) else []
 
 
-def in_words(line: Line) -> str:
-    """A line as it is said: ``x.g[1:3] = z.g, 0 elsewhere``, which NumPy writes ``zeros((4, 3)).at[1:3].add(z.g)``."""
+def in_words(line: Line) -> list[str]:
+    """A line as it is said: ``x.g[1:3] = z.g`` and ``0 elsewhere``, for ``x.g = zeros((4, 3)).at[1:3].add(z.g)``."""
     terms = [_placed(term) for term in _terms(line.expression)]
     if all(place is None for place, _ in terms):
-        return line.text
+        return [line.text]
     whole = [ast.unparse(value) for place, value in terms if place is None]
     said = [f"{line.target} = {' + '.join(whole)}"] if whole else []
     reached = np.full(line.shape, bool(whole))
@@ -119,10 +119,16 @@ def in_words(line: Line) -> str:
             one = part(line.target, place, line.shape)
             here = np.zeros(line.shape, dtype=bool)
             here[tuple(zip(*one.elements, strict=True)) if one else ...] = True
-            sign = "+=" if (reached & here).any() else "="
-            said.append(f"{ast.unparse(_taking(line.target, place))} {sign} {ast.unparse(value)}")
+            said.append(_said(ast.unparse(_taking(line.target, place)), value, bool((reached & here).any())))
             reached |= here
-    return ", ".join([*said, *([] if reached.all() else ["0 elsewhere"])])
+    return said if reached.all() else [*said, "0 elsewhere"]
+
+
+def _said(where: str, value: ast.expr, more: bool) -> str:
+    """``x.g[0] = z.g``, or where there is something already, ``x.g[0] += z.g``."""
+    if more and isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        return f"{where} -= {ast.unparse(value.operand)}"
+    return f"{where} {'+=' if more else '='} {ast.unparse(value)}"
 
 
 def _terms(node: ast.expr) -> Iterator[ast.expr]:
