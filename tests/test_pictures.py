@@ -24,6 +24,7 @@ from sheetgrad.plan.drawing import GRADIENTS, Depicted, Drawing
 from sheetgrad.plan.equations import draw
 from sheetgrad.plan.lens import MOST_LIGHTS, Lens
 from sheetgrad.plan.pictures import Chain, Crossing, Down
+from sheetgrad.plan.taken import in_words
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import elements
 from sheetgrad.sheets.cover import settings_places
@@ -287,6 +288,24 @@ def test_what_a_line_takes_is_framed_where_it_stands(lines):
         known = {"of": values[key]}
         expected = [(step, np.ravel(eval(text.replace(key, "of", 1), known)).tolist()) for step, text in parts]
         assert framed_numbers(sheet, key) == expected, key
+
+
+@pytest.mark.parametrize("lines", [*TAKEN, "z = x[1:, 0] * x.T[0, :3] + x[0] - x[3, ::-1]"])
+def test_what_is_said_of_a_gradient_is_so(lines):
+    """Carried out one by one, its parts give the gradient; what they add to, or leave out, is 0."""
+    used = {name: shape for name, shape in {**SHAPES, "t": [2, 3, 3]}.items() if re.search(rf"\b{name}\b", lines)}
+    sheet, _ = pictures_of(f"{lines}\nloss = (z * z).sum() / 7", **used)
+    values = sheet.lesson.program.run(sheet.lesson.values)
+    known = {key.replace(".", "_"): value for key, value in values.items()}
+    for line in sheet.lesson.program.backward:
+        own, said = line.target.replace(".", "_"), in_words(line)
+        from_zero = "0 elsewhere" in said or any(f" {sign}= " in part for part in said for sign in "+-")
+        here = {**known, own: np.full(line.shape, 0.0 if from_zero else np.nan)}
+        for part in said:
+            if part != "0 elsewhere":
+                exec(re.sub(r"\b(\w+)\.(g\w*)", r"\1_\2", part), here)
+        np.testing.assert_allclose(np.broadcast_to(here[own], line.shape), values[line.target], atol=1e-12)
+        assert "0 elsewhere" not in said or (here[own] == 0).any()
 
 
 def test_what_is_added_to_a_part_is_said_as_one_would():
