@@ -22,7 +22,8 @@ PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
 ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
-FORWARD, BACKWARD = "forward → numbers come from above", "← backward: gradients come from below"
+FORWARD, FORWARD_FIRST = "forward → numbers come from above", "forward → it starts here"
+BACKWARD, BACKWARD_FIRST = "← backward: gradients come from below", "← backward: it starts here, with {}.g = 1"
 
 
 def draw(
@@ -161,12 +162,14 @@ class _Layout:
         for text in wrapped(section.note, PAGE_COLUMNS, TEXT):
             self._label(self.row, FIRST_COLUMN, text, "note_text")
             self.row += 1
-        bottom = self._half(FORWARD, "caption", forward, self.row, FIRST_COLUMN, step)
+        heading = FORWARD_FIRST if step.number == 1 else FORWARD
+        bottom = self._half(heading, "caption", forward, self.row, FIRST_COLUMN, step)
         if section.backward:
             backward = beside or _Flow(section.backward, PAGE_COLUMNS)
             top = self.row if beside else bottom + 1
-            end = self._half(BACKWARD, "backward", backward, top, right, step)
-            bottom = max(bottom, self._links(section.links, end, right))
+            heading = BACKWARD_FIRST.format(step.result) if step.result == self.program.loss else BACKWARD
+            end = self._half(heading, "backward", backward, top, right, step)
+            bottom = max(bottom, self._links(section.links, end, right, self.drawn[first:]))
         if any(item.key in self.blanks.keys for item in self.drawn[first:]):
             if self.blanks.working and not self.blanks.answered:
                 self._label(bottom, FIRST_COLUMN, "working:", "note")
@@ -219,15 +222,18 @@ class _Layout:
             )
         return top + 1 + figure.rows
 
-    def _links(self, links: Sequence[Words], row: int, left: int) -> int:
-        """Where the gradients come from and where they go, side by side."""
-        column = left
-        for link in links:
+    def _links(self, links: Sequence[Words], row: int, left: int, drawn: Sequence[Drawn]) -> int:
+        """Where the gradients come from and where they go, side by side, each below its block where it finds room."""
+        stands = {item.key: item.place.area.left for item in reversed(drawn)}
+        end, free = FIRST_COLUMN + PAGE_COLUMNS, left
+        for link in sorted(links, key=lambda link: stands.get(link.of, left)):
             wide = columns_of(link.text, CAPTION)
-            if column > left and column + wide > FIRST_COLUMN + PAGE_COLUMNS:
-                row, column = row + 1, left
+            column = max(left, min(stands.get(link.of, left), end - wide))
+            if free > left and max(column, free) + wide > end:
+                row, free = row + 1, left
+            column = max(column, free)
             self._label(row, column, link.text, link.style, link.to)
-            column += wide + 1
+            free = column + wide + 1
         return row + bool(links)
 
     def _block(self, standing: Standing, step: Step, top: int, left: int) -> None:

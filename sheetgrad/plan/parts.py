@@ -64,13 +64,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Words:
-    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to."""
+    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to, ``of`` the one it is about."""
 
     row: int
     column: int
     text: str
     style: str
     to: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)
