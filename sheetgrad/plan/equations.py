@@ -20,6 +20,7 @@ from sheetgrad.plan.sections import Section, Sections
 FIRST_ROW, FIRST_COLUMN = 8, 2
 PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
+INTO_GAP = 0.5  # columns that a text may run on, into the empty column at the right
 ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
 FORWARD, BACKWARD = "forward → numbers come from above", "← backward: gradients come from below"
@@ -103,6 +104,7 @@ class _Flow:
             for text, style in words:
                 for line in wrapped(text, max(self.width, 8), CAPTION, most=3):
                     whole.text(bottom, 0, line, style)
+                    self.width = max(self.width, columns_of(line, CAPTION))
                     bottom += 1
             top = bottom + 1
         whole.columns = self.width
@@ -123,7 +125,7 @@ class _Flow:
         """The words of a figure that find room below it, and those that do not."""
         found, left, row = Figure(), [], top + figure.rows
         for text, style in figure.words:
-            lines = wrapped(text, figure.columns, CAPTION)
+            lines = wrapped(text, figure.columns + INTO_GAP, CAPTION)
             if left or len(lines) > (3 if figure.columns >= NARROWEST else 1):
                 left.append((text, style))
                 continue
