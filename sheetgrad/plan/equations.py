@@ -200,7 +200,8 @@ class _Layout:
         self._label(self.row, FIRST_COLUMN, step.heading, "bar")
         if step.note:
             end = FIRST_COLUMN + columns_of(step.heading, BAR) + 1
-            self._label(self.row, max(beside, end), step.note, "bar_note")
+            fits = beside + columns_of(step.note, CAPTION) <= FIRST_COLUMN + PAGE_COLUMNS
+            self._label(self.row, max(beside, end) if fits else end, step.note, "bar_note")
 
     def _half(self, heading: str, style: str, flow: _Flow, top: int, left: int, step: Step) -> int:
         """One pass of a section under its heading; gives the first free row."""

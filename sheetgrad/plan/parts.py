@@ -17,6 +17,7 @@ from sheetgrad.plan.pictures import Picture
 from sheetgrad.plan.placing import Copy
 
 NO_BREAK = "\u00a0"
+OPERATOR = re.compile(r" ([-−+*/@]|\*\*) ")
 NARROW = 6.9  # characters of Calibri 11 of a column of the sheet, wide enough for -123.45
 CODE, NAME, BAR, CAPTION, TEXT = (
     6.2,
@@ -138,10 +139,10 @@ def columns_of(text: str, letters: float = CODE) -> int:
 
 
 def wrapped(text: str, columns: float, letters: float = CODE, most: int = 6) -> list[str]:
-    """A text broken at spaces to fit so many columns, within short brackets only where it must be."""
+    """A text broken at spaces to fit so many columns: before an operator, not after it, and not within short brackets."""
     room = max(8, int(columns * letters))
     short = re.compile(rf"\([^()]{{,{2 * room // 3}}}\)")
-    together = short.sub(lambda found: found[0].replace(" ", NO_BREAK), text)
+    together = short.sub(lambda found: found[0].replace(" ", NO_BREAK), OPERATOR.sub(rf" \1{NO_BREAK}", text))
     lines = wrap(together, room, break_long_words=False, subsequent_indent="  ")
     lines = lines if len(lines) <= most else [*lines[: most - 1], "  …"]
     return [line.replace(NO_BREAK, " ") for line in lines]
