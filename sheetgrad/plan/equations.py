@@ -20,6 +20,7 @@ from sheetgrad.plan.sections import Section, Sections
 FIRST_ROW, FIRST_COLUMN = 8, 2
 PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
+INTO_GAP = 0.5  # columns that a text may run on, into the empty column at the right
 ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
 FORWARD, FORWARD_FIRST = "forward → numbers come from above", "forward → it starts here"
@@ -104,6 +105,7 @@ class _Flow:
             for text, style in words:
                 for line in wrapped(text, max(self.width, 8), CAPTION, most=3):
                     whole.text(bottom, 0, line, style)
+                    self.width = max(self.width, columns_of(line, CAPTION))
                     bottom += 1
             top = bottom + 1
         whole.columns = self.width
@@ -124,7 +126,7 @@ class _Flow:
         """The words of a figure that find room below it, and those that do not."""
         found, left, row = Figure(), [], top + figure.rows
         for text, style in figure.words:
-            lines = wrapped(text, figure.columns, CAPTION)
+            lines = wrapped(text, figure.columns + INTO_GAP, CAPTION)
             if left or len(lines) > (3 if figure.columns >= NARROWEST else 1):
                 left.append((text, style))
                 continue
@@ -201,7 +203,8 @@ class _Layout:
         self._label(self.row, FIRST_COLUMN, step.heading, "bar")
         if step.note:
             end = FIRST_COLUMN + columns_of(step.heading, BAR) + 1
-            self._label(self.row, max(beside, end), step.note, "bar_note")
+            fits = beside + columns_of(step.note, CAPTION) <= FIRST_COLUMN + PAGE_COLUMNS
+            self._label(self.row, max(beside, end) if fits else end, step.note, "bar_note")
 
     def _half(self, heading: str, style: str, flow: _Flow, top: int, left: int, step: Step) -> int:
         """One pass of a section under its heading; gives the first free row."""
