@@ -246,7 +246,18 @@ class _Layout:
         rows, columns = part.extent
         place = part.placed(GRADIENTS, row, column)
         self.drawn.append(
-            Drawn(part.key, part.purpose, step.number, place, part.line, part.copy, part.turned, part.node, part.reader)
+            Drawn(
+                part.key,
+                part.purpose,
+                step.number,
+                place,
+                part.line,
+                part.copy,
+                part.turned,
+                part.node,
+                part.reader,
+                part.framed,
+            )
         )
         self.last_column = max(self.last_column, column + columns - 1)
         if part.key in self.blanks.keys and self.blanks.height and part.purpose in ("blank", "line"):

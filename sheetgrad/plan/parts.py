@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from textwrap import wrap
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Shape
+from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Place, Placement
 from sheetgrad.plan.extents import extent, placed
 from sheetgrad.plan.pictures import Picture
@@ -41,6 +41,7 @@ class Part:
     turned: bool = False
     node: ast.expr | None = None
     reader: str = ""
+    framed: frozenset[Index] = frozenset()
 
     @property
     def extent(self) -> tuple[int, int]:
