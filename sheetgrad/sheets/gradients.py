@@ -5,7 +5,7 @@ Top to bottom is the forward pass, bottom to top the backward pass. All formulas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
