@@ -21,8 +21,9 @@ from sheetgrad.lesson.fields import LessonError
 from sheetgrad.plan import lens as plan_lens
 from sheetgrad.plan.blocks import Sheet
 from sheetgrad.plan.drawing import GRADIENTS, Depicted, Drawing
-from sheetgrad.plan.equations import draw
+from sheetgrad.plan.equations import BACKWARD, FORWARD, draw
 from sheetgrad.plan.lens import MOST_LIGHTS, Lens
+from sheetgrad.plan.parts import CAPTION, columns_of
 from sheetgrad.plan.pictures import Chain, Crossing, Down
 from sheetgrad.plan.taken import in_words
 from sheetgrad.planning import make_plan
@@ -223,6 +224,8 @@ LINES = {
     "z = x.sum(1)": None,
     "z = softmax(x)": None,
     "z = x @ w * 2": Chain,
+    "z = v + u + v + u + v + u + v + u": Chain,
+    "z = v + u + v + u + v + u + v + u + v": None,
 }
 
 
@@ -366,6 +369,15 @@ def test_panels_are_labelled_and_drawn_one_by_one():
     assert {"t[1]", "t[2]", "r[1]", "z[2]"} <= {label.text for label in sheet.sheet.labels}
 
 
+def test_what_a_heading_says_has_room_beside_narrow_pictures():
+    sheet, _ = pictures_of("z = x @ w\nloss = z.sum()", x=[1, 1], w=[1, 1])
+    headings = [label for label in sheet.sheet.labels if label.text in (FORWARD, BACKWARD)]
+    beside = [(one, other) for one, other in zip(headings, headings[1:], strict=False) if one.row == other.row]
+    assert beside
+    for forward, backward in beside:
+        assert backward.column >= forward.column + columns_of(forward.text, CAPTION)
+
+
 def test_what_is_large_is_not_drawn_twice():
     sheet, pictures = pictures_of("z = x @ w\nloss = mse(z, y)", x=[100, 40], w=[40, 30], y=[100, 30])
     assert not pictures or all(one.target not in ("z", "w.g", "x.g") for one in pictures.values())
@@ -486,8 +498,9 @@ def test_the_rule_of_the_lens_reads_the_corners_by_name(tmp_path):
     build(lesson, tmp_path / "b.xlsx")
     book = load_workbook(tmp_path / "b.xlsx")
     rules = [r.formula[0] for rules in book[GRADIENTS].conditional_formatting for r in rules.rules]
-    (rule,) = [rule for rule in rules if "INDEX(lens" in rule]
+    large, rule = [rule for rule in rules if "INDEX(lens" in rule]
     corners = book.defined_names["lens"].attr_text
+    assert large.startswith(f"AND({rule},")  # which says how large numbers are written
     assert corners.startswith(f"'{elements.NAME}'!") and rule.count("AND(") == rule.count("INDEX(lens,") // 4
     assert "!" not in rule
     (choices,) = [v for v in book[GRADIENTS].data_validations.dataValidation if v.type == "list"]

@@ -16,6 +16,7 @@ from sheetgrad.lesson.fields import NumberSetting
 from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
+LARGE = 100_000  # from here on numbers are written with an exponent
 NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
 MOST_SHEET_ROWS = 1_048_576
@@ -236,6 +237,6 @@ def number_format(values: np.ndarray) -> str:
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     smallest = sizes.min() if sizes.size else 1.0
     largest = sizes.max() if sizes.size else 1.0
-    if largest < 0.0005 or largest >= 1e7:
+    if largest < 0.0005 or largest >= LARGE:
         return "0.00E+00"
     return "0.00" if smallest >= 0.005 else "0.000" if smallest >= 0.0005 else "0.0000"

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Expr, Fold, Index, Ref, children
+from sheetgrad.formulas.expressions import Expr, Fold, Index, Num, Ref, children
 from sheetgrad.formulas.places import Corners, Place
 from sheetgrad.formulas.words import element_name, spell, stands_between, words
 from sheetgrad.lesson.model import Lesson
@@ -21,6 +21,7 @@ MOST_ELEMENTS = 1_000  # to pick from
 MOST_TERMS = 60_000  # that all of them are made of: a large lesson has a lens over some of its elements
 MOST_LIGHTS = 8  # rectangles that light up
 MOST_NUMBERS = 12  # of an element that is said in its numbers
+ALONE = "= "
 LONGEST_WORDS = 240  # characters of an element in words
 
 
@@ -114,7 +115,10 @@ class Lens:
         return Element(name, key, index, cell, said, opening, numbers, self._lights(key, index, expression))
 
     def _in_numbers(self, expression: Expr) -> tuple[str, tuple[Said, ...]]:
-        """The sum with its numbers left open; where there are too many of them, an ellipsis."""
+        """The sum with its numbers left open; where there are too many of them, an ellipsis; of what is another number as
+        it is, or a plain one, nothing but the sign."""
+        if isinstance(expression, (Ref, Num)):
+            return ALONE, ()
         parts = words(expression)
         refs = [k for k, part in enumerate(parts) if isinstance(part, Ref)]
         if not refs or len(refs) > MOST_NUMBERS or len(spell(expression)) > LONGEST_WORDS:

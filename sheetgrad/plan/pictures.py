@@ -17,6 +17,7 @@ from sheetgrad.lines.names import mentioned, tensor_key
 
 SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Mult: "×", ast.Div: "÷"}
 LONGEST_PART = 28  # characters of a part that stands in a picture as a block of its own
+MOST_FACTORS = 8  # of a chain: nobody follows a longer one from left to right
 LARGEST_FACTOR = 600  # numbers that are drawn once more to show how they are combined
 
 
@@ -238,7 +239,7 @@ class Painter:
             return None
         if not any(factor.key for factor in factors) and not any(factor.number is None for factor in factors):
             return None
-        if not self._in_order(signs):
+        if len(factors) > MOST_FACTORS or not self._in_order(signs):
             return None
         drawn = [self._as_drawn(factor, result) for factor in factors]
         return None if None in drawn else Chain(tuple(drawn), tuple(signs))

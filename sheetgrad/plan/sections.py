@@ -288,10 +288,10 @@ class Sections:
                     continue
                 if here == step.number:
                     text = f"{key}: written in step {there} {'↓' if there > here else '↑'}"
-                    found.setdefault(key, Words(0, 0, text, "link_note", key))
+                    found.setdefault(key, Words(0, 0, text, "link_note", key, key))
                 elif there == step.number:
                     text = f"{key}: read in step {here} {'↑' if there > here else '↓'}"
-                    found.setdefault(f"{key} {here}", Words(0, 0, text, "link_note", line.target))
+                    found.setdefault(f"{key} {here}", Words(0, 0, text, "link_note", line.target, key))
         return list(found.values())
 
 
