@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -136,7 +136,8 @@ class Lens:
     def _lights(self, key: str, index: Index, expression: Expr) -> tuple[Corners, ...]:
         picture, cell = self._pictures.get(key), self.drawing.places[key][0].cell(index)
         own = (*cell, *cell)
-        found = self._of_picture(picture, index) if picture else self._of_formula(key, expression)
+        sources = {factor.source for factor in picture.picture.factors} if picture else {*self.lesson.program.shapes}
+        found = [*(self._of_picture(picture, index) if picture else ()), *self._of_formula(key, expression, sources)]
         return tuple(dict.fromkeys([own, *found]))[:MOST_LIGHTS]
 
     @staticmethod
@@ -157,12 +158,12 @@ class Lens:
             return [(top, start + right, bottom, start + right)]
         return [_cell(factors[0], index)]
 
-    def _of_formula(self, key: str, expression: Expr) -> list[Corners]:
-        """What the formula of an element reads, where its section shows it."""
+    def _of_formula(self, key: str, expression: Expr, tensors: Collection[str]) -> list[Corners]:
+        """What the formula of an element reads of some tensors, where its section shows them."""
         line, step = self._lines[key]
         book = self.drawing.book(step, line.target)
         by_tensor: dict[str, dict[tuple[int, int], None]] = {}
-        for ref in _refs(expression):
+        for ref in (ref for ref in _refs(expression) if ref.tensor in tensors):
             by_tensor.setdefault(ref.tensor, {})[book[ref.tensor][0].cell(ref.index)] = None
         found: list[Corners] = []
         for cells in by_tensor.values():
