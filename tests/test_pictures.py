@@ -135,6 +135,24 @@ def test_no_sign_stands_outside_of_a_picture(picture_sheet):
     assert signs <= known
 
 
+def test_a_sign_stands_close_to_what_is_before_it(picture_sheet):
+    for one in picture_sheet.drawing.pictures:
+        if isinstance(one.picture, Chain):
+            blocks = [box(place) for place in one.factors if place]
+            begins = min([left for _, left, _, _ in blocks] + [label.column for label in one.signs])
+            before = {right for *_, right in blocks} | {label.column for label in one.signs} | {begins - 1}
+            assert all(label.column - 1 in before for label in one.signs)
+
+
+def test_each_pass_says_where_it_starts(picture_sheet):
+    captions = [label.text for label in picture_sheet.sheet.labels if label.text.startswith(("forward", "← backward"))]
+    loss = picture_sheet.lesson.program.loss
+    assert [text for text in captions if "starts" in text] == [
+        "forward → it starts here",
+        f"← backward: it starts here, with {loss}.g = 1",
+    ]
+
+
 def test_nothing_stands_on_anything_else(picture_sheet):
     taken: dict[tuple[int, int], str] = {}
     sheet = picture_sheet.sheet
@@ -160,10 +178,17 @@ def test_links_lead_to_the_block_in_the_step_that_they_name(picture_sheet):
         assert [one.step for one in there] == [int(step)] and label.link == GRADIENTS
         assert there == [item] if item else key in there[0].line.operands
         assert label.text.endswith("↓") == (there[0].place.row > label.row)
+        stands = [one.place for one in drawing.drawn if one.key == key and one.step == _section_of(drawing, label.row)]
+        assert len(links) > 1 or label.column in {place.area.left for place in stands}
     for item in own.values():  # and every gradient that is read elsewhere says where it comes from
         for key in item.line.operands if item.line and "." in item.key else ():
             if "." in key and own[key].step != item.step:
                 assert any(label.text.startswith(f"{key}: written in step {own[key].step} ") for label in links)
+
+
+def _section_of(drawing: Drawing, row: int) -> int:
+    """The step in whose section a row lies."""
+    return sum(top <= row for top in drawing.sections)
 
 
 def test_every_gradient_stands_where_it_is_written(picture_sheet):
@@ -371,7 +396,7 @@ def test_panels_are_labelled_and_drawn_one_by_one():
 
 def test_what_a_heading_says_has_room_beside_narrow_pictures():
     sheet, _ = pictures_of("z = x @ w\nloss = z.sum()", x=[1, 1], w=[1, 1])
-    headings = [label for label in sheet.sheet.labels if label.text.startswith(("forward →", "← backward"))]
+    headings = [label for label in sheet.sheet.labels if label.text.startswith(("forward", "← backward"))]
     beside = [(one, other) for one, other in zip(headings, headings[1:], strict=False) if one.row == other.row]
     assert beside
     for forward, backward in beside:
@@ -484,6 +509,14 @@ def test_an_element_that_is_picked_is_looked_at_live(engine, tmp_path):
             if "…" not in numbers and "log" not in numbers:
                 assert arithmetic(said[0]) == pytest.approx(whole, abs=0.05 * max(1, abs(whole)) + 0.02)
     assert verify(tmp_path / "picked.xlsx", engine).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"), [("nudge-x", "= -4"), ("linear-layer", "= -1.3·0.5 + (-1.9)·(-1) = 1.25")]
+)
+def test_an_element_that_is_another_number_as_it_is_is_said_once(name, numbers):
+    _, (_, expected) = elements.said(make_plan(Lesson.load(name)).sheet(elements.NAME))
+    assert numbers in (expected if isinstance(expected, tuple) else (expected,))
 
 
 def arithmetic(words: str) -> float:
