@@ -57,7 +57,7 @@ class Sections:
         """Each section with longer and with shorter headings."""
         for step in self.program.steps:
             given, ways = set(self.given), []
-            for self.widest in HEADINGS:
+            for self.widest in HEADINGS[:1] if self.blanks.height else HEADINGS:  # few headings beside tall boxes
                 self.given = set(given)
                 note = self.lesson.notes.get(step.result, "")
                 ways.append(Section(step, self._forward(step), self._backward(step), self._links(step), note))
