@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from textwrap import wrap
 
 import numpy as np
 
@@ -18,7 +16,6 @@ from sheetgrad.lesson.fields import NumberSetting
 from sheetgrad.lines.spreads import Spread
 
 COLUMN_WIDTH = 8.7  # characters of Calibri 11, wide enough for -123.45
-CODE_PER_COLUMN = 8.6  # characters of Consolas 10 that fit one such column
 NO_CHANGE = 1e-12  # what is smaller is rounding, not a change
 MOST_SHEET_COLUMNS = 16_384  # of an Excel sheet
 MOST_SHEET_ROWS = 1_048_576
@@ -232,14 +229,3 @@ def number_format(values: np.ndarray) -> str:
     if largest < 0.0005 or largest >= 1e7:
         return "0.00E+00"
     return "0.00" if smallest >= 0.005 else "0.000" if smallest >= 0.0005 else "0.0000"
-
-
-def columns_for(text: str) -> int:
-    """Sheet columns that a line of code needs."""
-    return math.ceil(len(text) / CODE_PER_COLUMN)
-
-
-def wrapped(text: str, columns: int, most: int = 6) -> list[str]:
-    """A line of code broken at spaces to fit so many columns."""
-    lines = wrap(text, max(8, int(columns * CODE_PER_COLUMN)), break_long_words=False, subsequent_indent="  ")
-    return lines if len(lines) <= most else [*lines[: most - 1], "  …"]
