@@ -471,7 +471,7 @@ def test_cells_that_a_nudge_moves_are_marked(tmp_path):
     for area, other in plan.sheet("Ripple").changes:
         cell = address(area.top, area.left)
         change = f"{cell}-{address(other.top, other.left)}" if other else cell
-        marked, colours = f"ISNUMBER({cell}),ABS({change})>1E-12", tuple(color[-6:] for color in CHANGED)
+        marked, colours = f"AND(ISNUMBER({cell}),ABS({change})>1E-12)", tuple(color[-6:] for color in CHANGED)
         large, usual = covered(rules, cell)
-        assert large == (f"AND({marked},ABS({cell})>=100000)", *colours)
-        assert usual == (f"AND({marked})", *colours)
+        assert large == (f"AND({marked},IF(ISNUMBER({cell}),ABS({cell})>=100000))", *colours)
+        assert usual == (marked, *colours)

@@ -1,10 +1,10 @@
-"""For people: an element in words, with names instead of addresses, counted from 1, or with its numbers."""
+"""For people: an element in words, with names instead of addresses, counted from 1."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from sheetgrad.formulas.expressions import Call, Expr, Fold, Index, Neg, Num, Op, Ref, Text
+from sheetgrad.formulas.expressions import Call, Expr, Fold, Index, Neg, Num, Op, Ref
 from sheetgrad.formulas.printing import ATOM, LEVELS, number_text, starts_with_minus
 from sheetgrad.formulas.sums import SPELLED_OUT
 
@@ -23,21 +23,6 @@ def spell(expression: Expr) -> str:
 def words(expression: Expr) -> tuple[Word, ...]:
     """The same with each element as a :class:`Ref`, for who shows them otherwise than by their names."""
     return tuple(_joined(_spell(expression)[0]))
-
-
-def in_numbers(expression: Expr, number: Callable[[Ref, bool], Expr]) -> Expr:
-    """A formula that says an element in its numbers, live: ``"" & 0.5 & "·" & (-2) & " + " & …``.
-
-    ``number`` gives the text of an element; it is told whether a minus sign needs brackets there.
-    """
-    parts = words(expression)
-    sentence: Expr = Text("") if isinstance(parts[0], Ref) else Text(parts[0])
-    for k, word in enumerate(parts):
-        if isinstance(word, Ref):
-            sentence = Op("&", sentence, number(word, stands_between(parts, k)))
-        elif k:
-            sentence = Op("&", sentence, Text(word))
-    return sentence
 
 
 def element_name(tensor: str, index: Index) -> str:

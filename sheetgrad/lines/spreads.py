@@ -394,11 +394,15 @@ def _summed(area: Range) -> Spread:
 
 
 def _found(value, area: Range) -> list[int]:
-    """Where a number or text may be found, the place that is found here first; none where it is nowhere."""
+    """Where a number or text may be found, the place that is found here first; none where it is nowhere. Nothing is
+    found after a place where it surely stands."""
     (part,) = area.parts
     same = _equal(part, value)
-    first = np.flatnonzero(same.value == 1)[:1]
-    return [int(k) for k in (*first, *np.setdiff1d(np.flatnonzero(~same.sure), first))]
+    found = np.flatnonzero(same.value == 1)
+    sure = np.flatnonzero((same.value == 1) & same.sure)
+    may_be = np.flatnonzero((same.value == 1) | ~same.sure)
+    last = sure[0] if sure.size else same.value.size
+    return list(dict.fromkeys(map(int, (*found[:1], *may_be[may_be <= last]))))
 
 
 def _looked_up(area: Range, row, column=None) -> Reading:

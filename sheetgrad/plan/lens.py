@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Expr, Fold, Index, Ref, children
+from sheetgrad.formulas.expressions import Expr, Fold, Index, Num, Ref, children
 from sheetgrad.formulas.places import Corners, Place
 from sheetgrad.formulas.words import element_name, spell, stands_between, words
 from sheetgrad.lesson.model import Lesson
@@ -21,6 +21,7 @@ MOST_ELEMENTS = 1_000  # to pick from
 MOST_TERMS = 60_000  # that all of them are made of: a large lesson has a lens over some of its elements
 MOST_LIGHTS = 8  # rectangles that light up
 MOST_NUMBERS = 12  # of an element that is said in its numbers
+ALONE = "= "
 LONGEST_WORDS = 240  # characters of an element in words
 
 
@@ -114,7 +115,10 @@ class Lens:
         return Element(name, key, index, cell, said, opening, numbers, self._lights(key, index, expression))
 
     def _in_numbers(self, expression: Expr) -> tuple[str, tuple[Said, ...]]:
-        """The sum with its numbers left open; where there are too many of them, an ellipsis."""
+        """The sum with its numbers left open; where there are too many of them, an ellipsis; of what is another number as
+        it is, or a plain one, nothing but the sign."""
+        if isinstance(expression, (Ref, Num)):
+            return ALONE, ()
         parts = words(expression)
         refs = [k for k, part in enumerate(parts) if isinstance(part, Ref)]
         if not refs or len(refs) > MOST_NUMBERS or len(spell(expression)) > LONGEST_WORDS:
@@ -132,7 +136,8 @@ class Lens:
     def _lights(self, key: str, index: Index, expression: Expr) -> tuple[Corners, ...]:
         picture, cell = self._pictures.get(key), self.drawing.places[key][0].cell(index)
         own = (*cell, *cell)
-        found = self._of_picture(picture, index) if picture else self._of_formula(key, expression)
+        sources = {factor.source for factor in picture.picture.factors} if picture else {*self.lesson.program.shapes}
+        found = [*(self._of_picture(picture, index) if picture else ()), *self._of_formula(key, expression, sources)]
         return tuple(dict.fromkeys([own, *found]))[:MOST_LIGHTS]
 
     @staticmethod
@@ -153,12 +158,12 @@ class Lens:
             return [(top, start + right, bottom, start + right)]
         return [_cell(factors[0], index)]
 
-    def _of_formula(self, key: str, expression: Expr) -> list[Corners]:
-        """What the formula of an element reads, where its section shows it."""
+    def _of_formula(self, key: str, expression: Expr, tensors: Collection[str]) -> list[Corners]:
+        """What the formula of an element reads of some tensors, where its section shows them."""
         line, step = self._lines[key]
         book = self.drawing.book(step, line.target)
         by_tensor: dict[str, dict[tuple[int, int], None]] = {}
-        for ref in _refs(expression):
+        for ref in (ref for ref in _refs(expression) if ref.tensor in tensors):
             by_tensor.setdefault(ref.tensor, {})[book[ref.tensor][0].cell(ref.index)] = None
         found: list[Corners] = []
         for cells in by_tensor.values():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from textwrap import wrap
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Shape
+from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Place, Placement
 from sheetgrad.plan.extents import extent, placed
 from sheetgrad.plan.pictures import Picture
@@ -41,6 +41,7 @@ class Part:
     turned: bool = False
     node: ast.expr | None = None
     reader: str = ""
+    framed: frozenset[Index] = frozenset()
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -67,13 +68,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Words:
-    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to."""
+    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to, ``of`` the one it is about."""
 
     row: int
     column: int
     text: str
     style: str
     to: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.tables.table import table
 
 LONGEST_ROW = 400  # cells of forward pass, so that a row keeps within 1,024 columns; more are laid down a column
-LETTER = 1.05  # of a name, in the units of column widths
+LETTER = 1.15  # of a name in code, in the units of column widths
 FIRST_LINE = 2  # after the names and the numbers as they are
 TABLE = table("passes")
 # The passes that a verdict needs, by their lines in passes.toml: what each is called, and how many h it moves a number.

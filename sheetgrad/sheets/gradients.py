@@ -37,11 +37,13 @@ from sheetgrad.plan.fields import single
 from sheetgrad.plan.parts import NAME as NAME_LETTERS
 from sheetgrad.plan.parts import NARROW, columns_of
 from sheetgrad.sheets import elements, nudge
+from sheetgrad.sheets.way import shortened
 from sheetgrad.tables.table import table
 
 NAME = GRADIENTS
 TABLE = table("waiting")
 TOP, LEGEND = 3, 6  # rows: of the loss, the verdict and the lens, which stay in sight, and below them of the colours
+LONGEST_LOSS = 3  # columns of its name
 NOTHING = 4  # points of a row in which nothing stands
 START = dict(name="", number_format="0.00")  # the gradient of the loss
 HOW_TO_READ = (
@@ -87,7 +89,7 @@ def build(
     waiting = drawing.blanks.withheld(lesson.program)
     for item in drawing.drawn:
         if item.purpose != "check":  # those are made by the sheet that judges
-            sheet.blocks += _blocks(lesson, drawing, item, values, roles, waiting)
+            sheet.blocks += _framed(item, _blocks(lesson, drawing, item, values, roles, waiting))
     sheet.blocks += marks
     sheet.verdicts += [mark.area(NAME) for mark in marks]
     sheet.widths = {1: 3.5} | {k: NARROW for k in range(2, sheet.last_column + 1)}
@@ -96,8 +98,10 @@ def build(
 
 
 def _loss_now(sheet: Sheet, program: Program, drawing: Drawing, values: Mapping[str, np.ndarray]) -> None:
-    sheet.label(TOP, FIRST_COLUMN, program.loss, "setting_name")
-    at = FIRST_COLUMN + columns_of(program.loss, NAME_LETTERS)
+    name = shortened(program.loss, LONGEST_LOSS * NARROW)
+    sheet.label(TOP, FIRST_COLUMN, name, "setting_name")
+    at = FIRST_COLUMN + columns_of(name, NAME_LETTERS)
+    sheet.label(TOP, at, "", "loss_now", span=2)  # for larger numbers
     sheet.formula(TOP, at, Ref(program.loss, ()), drawing.places, float(values[program.loss]), "loss_now")
     sheet.heights |= dict.fromkeys(range(TOP + 1, LEGEND), NOTHING)
 
@@ -124,6 +128,12 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waitin
         value = np.full(value.shape, "", dtype=object)
     book = drawing.places if item.purpose == "again" else drawing.book(item.step, item.reader or item.key)
     return formula_blocks(cells, item.place, book, value, lesson.program.written(item.reader or item.key), **more)
+
+
+def _framed(item: Drawn, blocks: list[Block]) -> list[Block]:
+    """The blocks of an item with its marks."""
+    cells = {item.place.cell(index) for index in item.framed}
+    return [replace(one, framed=one.stands_in(cells)) for one in blocks]
 
 
 def _style(lesson: Lesson, drawing: Drawing, item: Drawn, roles: Mapping[str, str]) -> str:
@@ -219,8 +229,9 @@ def of_workbook(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarra
 
 def add_verdict(sheet: Sheet, counts: Mapping[str, Spread]) -> None:
     """The live verdict, as on the Lesson sheet."""
-    field = replace(nudge.TALLY.panel["sentence"], style="verdict_line")
-    shown = single(sheet, TOP, FIRST_COLUMN + 4, field, *nudge.sentence(counts))
+    merged = next(label for label in sheet.labels if label.style == "loss_now")
+    column = max(FIRST_COLUMN + 4, merged.column + merged.span)
+    shown = single(sheet, TOP, column, nudge.TALLY.panel["brief"], *nudge.sentence(counts, "brief"))
     sheet.sentences.append(shown.area(NAME))
 
 
@@ -228,9 +239,9 @@ def add_lens(sheet: Sheet, lesson: Lesson, listed: Sheet) -> None:
     """The list to pick from, the element in words and in numbers, and what lights up. ``listed`` is the Elements sheet."""
     row, column = elements.PICK
     sheet.label(row, column - 2, "look closely at", "caption")
-    sheet.label(row, column, "", "setting", span=2)  # for longer names
+    sheet.label(row, column, "", "setting", span=3)  # for longer names
     sheet.input(row, column, lesson.setting(elements.PICKED), elements.PICKED)
-    sheet.label(row, column + 2, " pick another: what it is made of lights up", "editable_note")
+    sheet.label(row, column + 3, " pick another: what it is made of lights up", "editable_note")
     sheet.choices[row, column] = elements.choices(listed)
     for below, (place, expected) in enumerate(elements.said(listed), 1):
         del sheet.heights[row + below]

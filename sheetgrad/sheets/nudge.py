@@ -105,7 +105,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         lines = program.forward_after([name])
         laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
     numbers = sample(lesson, laid, HEAVY if lesson.nudge.limit else LIGHT)
-    loss = "the loss" if program.loss == "loss" else program.loss
+    loss = program.loss_in_words
     sheet.label(1, 2, f"Nudge every number, watch {loss}", "title")
     each = f"Each {'row' if across else 'column'} changes one number by h, runs the whole forward pass again"
     sheet.label(2, 2, f"{each} (folded away: press +), and asks: by how much did {loss} move?", "subtitle")
@@ -130,7 +130,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
 def _look(sheet: Sheet, lesson: Lesson, across: bool) -> None:
     """Widths of columns, what folds away, and pages."""
     last = sheet.last_column
-    names = max(15.0, *(1 + LETTER * len(name) for name in lesson.numbers))
+    names = max(15.0, 1 + len(f"{lesson.program.loss} now"), *(1 + LETTER * len(name) for name in lesson.numbers))
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH if across else 12.5 for k in range(2, last + 1)} | sheet.widths
     sheet.widths |= {2: max(names, sheet.widths[2])} | {k: 13.5 for k in range(3, 2 + VISIBLE)}
     if across:
@@ -236,9 +236,11 @@ def tally_places() -> dict[str, list[Placement]]:
     return {word: [Placement(NAME, COUNTED, 5 + 2 * k, (), ())] for k, word in enumerate(words)}
 
 
-def sentence(counts: Mapping[str, Spread | Choice]) -> tuple[Expr, Book, Choice]:
-    """The live verdict over the counts: its formula, where their places are, and what it says now."""
-    return TALLY.on_cells()["sentence"], tally_places(), TALLY.on_numbers(counts)["sentence"]
+def sentence(counts: Mapping[str, Spread | Choice], word: str = "sentence") -> tuple[Expr, Book, Choice]:
+    """The live verdict over the counts, or another line of the panel: its formula, where what it reads stands, and what
+    it says now."""
+    book = tally_places() | {"sentence": [Placement(NAME, *SENTENCE, (), ())]}
+    return TALLY.on_cells()[word], book, TALLY.on_numbers(counts)[word]
 
 
 def _section(

@@ -55,7 +55,7 @@ def draw(sheet: Sheet, lesson: Lesson, drawing: Drawing, values: Mapping[str, np
         shape = program.shapes[step.result]
         sheet.label(row, SHAPE, shape_text(shape) if shape else "1", "map_note")
         _back(sheet, drawing, row, written[step.number], room)
-    _loss(sheet, lesson, drawing, values, top + 2 + len(program.steps))
+    _loss(sheet, lesson, drawing, values, top + 2 + len(program.steps), room)
     return top + 4 + len(program.steps)
 
 
@@ -99,16 +99,18 @@ def _back(sheet: Sheet, drawing: Drawing, row: int, written: Sequence[Line], roo
         sheet.label(row, BACK + k * columns, shortened(text, columns * room.back), "map_back_link", **link)
 
 
-def _loss(sheet: Sheet, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], row: int) -> None:
+def _loss(
+    sheet: Sheet, lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray], row: int, room: Room
+) -> None:
     """The loss as it is, where the way back starts; and what a gradient says."""
     program = lesson.program
     loss, shown = program.loss, float(values[program.loss])
     form = "0.0000##" if 5e-4 <= abs(shown) < 1e5 or shown == 0 else "0.00E+00"
-    sheet.label(row, LINE, f"{loss} now", "map_given")
+    sheet.label(row, LINE, shortened(f"{loss} now", room.line), "map_given")
     sheet.formula(row, SHAPE, Ref(loss, ()), drawing.places, shown, "map_loss", number_format=form)
     sheet.label(row, ARROW, "↑", "map_arrow")
     sheet.label(row, BACK, f"{loss}.g = 1, where it starts", "map_back")
-    name, end = program.requested[0], "the loss" if loss == "loss" else loss
+    name, end = program.requested[0], program.loss_in_words
     said = f"{name}.g says how fast {end} grows when {name} alone grows"
     if program.shapes[name]:
         said = f"{name}.g says for each number of {name} how fast {end} grows when it alone grows"

@@ -30,7 +30,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgrad.formulas.places import Area, address, letter
 from sheetgrad.formulas.printing import number_text
-from sheetgrad.plan.blocks import NO_CHANGE, Block, Label, Plan, Sheet
+from sheetgrad.plan.blocks import LARGE, NO_CHANGE, Block, Label, Plan, Sheet
 from sheetgrad.plan.lettering import Letters, width
 from sheetgrad.plan.pages import ROW_HEIGHT, SIDE, TOP, pages, text_of
 from sheetgrad.workbook.charts import absolute, draw_charts
@@ -41,7 +41,6 @@ from sheetgrad.xlsx.parts import rewritten
 CARRIER = "_sheetgrad"  # the very hidden sheet with the workbook's own lesson
 FORMAT = 3  # of what it holds, and of the sheets that are made of it
 CHUNK = 30_000  # characters of it a cell; Excel keeps 32,767
-LARGE = 100_000  # from here on numbers are written with an exponent
 EXPONENT = NumberFormat(numFmtId=11, formatCode="0.00E+00")
 LINE = 1.3  # height of a line of text, in sizes of its letters
 BESIDE = 4.0  # points that a cell keeps free at the sides of its text
@@ -153,8 +152,8 @@ class Styles:
         if style.fill:
             named.fill = PatternFill("solid", fgColor=style.fill)
         if style.grid or style.frame or style.boxed:
-            thin = Side(style="thin", color=style.frame or WHITE)
-            side = Side(style="medium", color=EDITABLE) if style.boxed else thin
+            line = Side(style="medium" if style.heavy else "thin", color=style.frame or WHITE)
+            side = Side(style="medium", color=EDITABLE) if style.boxed else line
             left = Side(style="thick", color=style.edge) if first else side
             named.border = Border(left=left, right=side, top=side, bottom=side)
         named.alignment = Alignment(
@@ -171,8 +170,9 @@ class Styles:
 def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     """All of a sheet but its cells. The styles of these are made here, since openpyxl writes them before the cells."""
     for block in sheet.blocks:
-        for first in (True, False):
-            styles.number(block.style, block.number_format, first)
+        for style in (block.style, *([block.framed_style] if block.framed else [])):
+            for first in (True, False):
+                styles.number(style, block.number_format, first)
     for label in sheet.labels:
         styles.number(label.style, first=True)
         at = address(label.row, label.column)
@@ -256,26 +256,31 @@ def _verdicts(target: Worksheet, sheet: Sheet) -> None:
 
 def _large(target: Worksheet, sheet: Sheet) -> None:
     """Numbers that have grown too long for their cells are written with an exponent."""
-    rule = FormulaRule(formula=[f"IF(ISNUMBER(A1),ABS(A1)>={LARGE})"])
+    rule = FormulaRule(formula=[_is_large("A1")])
     rule.dxf = DifferentialStyle(numFmt=EXPONENT)
     target.conditional_formatting.add(f"A1:{address(sheet.last_row, sheet.last_column)}", rule)
 
 
+def _is_large(cell: str) -> str:
+    return f"IF(ISNUMBER({cell}),ABS({cell})>={LARGE})"
+
+
+def _coloured(target: Worksheet, area: Area, condition: str, fill: str, ink: str) -> None:
+    """Cells take a colour where a condition holds of them. An application may take the first rule alone, so that it also
+    says how large numbers are written."""
+    first = address(area.top, area.left)
+    for formula, written in ((f"AND({condition},{_is_large(first)})", EXPONENT), (condition, None)):
+        rule = FormulaRule(formula=[formula], fill=PatternFill("solid", bgColor=fill), font=Font(color=ink, bold=True))
+        rule.dxf.numFmt = written
+        target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+
+
 def _changes(target: Worksheet, sheet: Sheet) -> None:
-    """Changes that are not 0 are marked. An application may take the first rule alone, so that it also says how large
-    numbers are written."""
+    """Changes that are not 0 are marked."""
     for area, other in sheet.changes:
         first = address(area.top, area.left)
         change = f"{first}-{address(other.top, other.left)}" if other else first
-        marked = f"ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)}"
-        for formula, written in ((f"AND({marked},ABS({first})>={LARGE})", EXPONENT), (f"AND({marked})", None)):
-            rule = FormulaRule(
-                formula=[formula],
-                fill=PatternFill("solid", bgColor=CHANGED[0]),
-                font=Font(color=CHANGED[1], bold=True),
-            )
-            rule.dxf.numFmt = written
-            target.conditional_formatting.add(f"{first}:{address(area.bottom, area.right)}", rule)
+        _coloured(target, area, f"AND(ISNUMBER({first}),ABS({change})>{number_text(NO_CHANGE)})", *CHANGED)
 
 
 def _lights(target: Worksheet, sheet: Sheet) -> None:
@@ -286,11 +291,7 @@ def _lights(target: Worksheet, sheet: Sheet) -> None:
     name, count = sheet.lit_by
     edges = ("ROW()>={0}1)", "COLUMN()>={0}2)", "ROW()<={0}3)", "COLUMN()<={0}4)")
     inside = [f"AND({','.join(edge.format(f'INDEX({name},{k},') for edge in edges)})" for k in range(1, count + 1)]
-    rule = FormulaRule(
-        formula=[f"OR({','.join(inside)})"], fill=PatternFill("solid", bgColor=LENS), font=Font(color=INK, bold=True)
-    )
-    area = sheet.lights
-    target.conditional_formatting.add(f"{address(area.top, area.left)}:{address(area.bottom, area.right)}", rule)
+    _coloured(target, sheet.lights, f"OR({','.join(inside)})", LENS, INK)
 
 
 def _page(target: Worksheet, sheet: Sheet) -> None:
