@@ -58,9 +58,10 @@ class Sections:
 
     def all(self) -> Iterator[list[Section]]:
         """Each section with longer and with shorter headings."""
+        widths = HEADINGS[:1] if self.blanks.height else HEADINGS  # few rows of headings beside tall boxes
         for step in self.program.steps:
             given, ways = set(self.given), []
-            for self.widest in HEADINGS:
+            for self.widest in widths:
                 self.given, self.framed = set(given), set()
                 note = self.lesson.notes.get(step.result, "")
                 ways.append(Section(step, self._forward(step), self._backward(step), self._links(step), note))
