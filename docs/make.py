@@ -208,7 +208,7 @@ def draw(wanted: dict[Path, tuple[str, str]]) -> None:
             image = Image.open(room / "screen.png").convert("RGB")
             box = ImageChops.difference(image, Image.new("RGB", image.size, "white")).getbbox()
             bottom = min(image.height, box[3] + 12)  # what is empty below is not kept
-            image.crop((0, 0, image.width, bottom)).quantize(64).save(target, optimize=True)
+            image.crop((0, 0, image.width, bottom)).quantize(128).save(target, optimize=True)
 
 
 def main() -> None:

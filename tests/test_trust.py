@@ -317,7 +317,7 @@ def test_the_validator_does_find_faults(book):
 
 def test_a_workbook_of_a_later_format_is_refused(book, tmp_path):
     carrying(book, lambda table: table.update(format=99))
-    assert_refused(sheetgrad("verify", str(book), cwd=tmp_path), "format 99", "expected 2")
+    assert_refused(sheetgrad("verify", str(book), cwd=tmp_path), "format 99", "expected 3")
 
 
 TRUST = (Path(__file__).parent.parent / "docs" / "trust.md").read_text(encoding="utf-8")

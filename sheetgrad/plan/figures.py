@@ -72,11 +72,15 @@ def chain(picture: Chain, factors: Sequence[Figure | Factor], result: Figure) ->
     return figure
 
 
-def arrowed(result: Figure) -> Figure:
-    """A result after an arrow."""
-    figure = Figure(base=result.base)
-    figure.put(result, 0, 1)
-    figure.text(result.base + _middle(result.parts[0].part.extent[0]), 0, ARROW, "operator")
+def arrowed(operands: Sequence[Figure], result: Figure) -> Figure:
+    """Operands side by side, an arrow, the result."""
+    figure = Figure(base=max(one.base for one in (*operands, result)))
+    column = 0
+    for one in operands:
+        figure.put(one, figure.base - one.base, column)
+        column += one.columns + 1
+    figure.put(result, figure.base - result.base, column + 1)
+    figure.text(figure.base + _middle(result.parts[0].part.extent[0]), column, ARROW, "operator")
     return figure
 
 

@@ -23,6 +23,7 @@ from sheetgrad.plan.pictures import LARGEST_FACTOR, Arrow, Chain, Crossing, Down
 from sheetgrad.plan.placing import Copy, Order
 
 HEADINGS = (5, 3)  # columns of a gradient's line, where there is room and where there is not; a longer one is broken
+WIDEST_ARROW = 25  # columns; the operands of a wider one may stand in several rows
 LOOKED_AT = 50  # elements
 LONGEST_SPELLED = 400  # characters of a line whose element is spelled
 
@@ -204,7 +205,11 @@ class Sections:
         missing = [one for one in picture.factors if one.key not in standing and self._worth_it(one, forward)]
         operands = [self._operand(one, line) for one in missing]
         standing |= {one.key for one in missing}
-        return [*operands, figures.arrowed(result) if forward or operands else result]
+        if not operands and not forward:
+            return [result]
+        if sum(one.columns + 1 for one in (*operands, result)) < WIDEST_ARROW:
+            return [figures.arrowed(operands, result)]
+        return [*operands, figures.arrowed((), result)]
 
     def _worth_it(self, factor: Factor, forward: bool) -> bool:
         """Whether an operand is drawn before an arrow: in the backward pass a gradient, if it is not too large."""
