@@ -28,6 +28,7 @@ from sheetgrad.plan.pictures import Chain, Crossing, Down
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import elements
 from sheetgrad.sheets.cover import settings_places
+from sheetgrad.workbook.style import STYLES
 
 COMBINE = {"+": np.add, "−": np.subtract, "×": np.multiply, "÷": np.divide}
 LESSONS = [*COURSE, "layer", "wild", "everything"]
@@ -240,9 +241,98 @@ def test_a_line_is_drawn_as_what_it_is_and_truly(line):
 def test_what_is_taken_of_a_tensor_is_drawn_and_said():
     sheet, pictures = pictures_of("z = x[1:3] @ w[:, 1:]\nloss = z.sum()", x=[4, 3], w=[3, 2])
     texts = {label.text for label in sheet.sheet.labels}
-    assert {"x[1:3]", "x[1:3]: rows 2 to 3 of x", "w[:, 1:]: columns from 2 of w"} <= texts
+    assert {"x[1:3]", "x[1:3]: rows 2 and 3", "w[:, 1:]: column 2"} <= texts
     left, _ = pictures["z"].factors
     np.testing.assert_array_equal(sheet.grid(left), sheet.lesson.values["x"][1:3])
+
+
+def framed_numbers(sheet: Seen, key: str) -> list[tuple[int, list[float]]]:
+    """By step, the numbers that stand in frames in the blocks of a tensor, row by row."""
+    steps = [(item.step, item.place) for item in sheet.drawing.drawn if item.key == key and item.purpose != "check"]
+    found = []
+    for block in (one for one in sheet.sheet.blocks if one.framed):
+        assert f"{block.style}_framed" in STYLES
+        for step, place in steps:
+            if (block.row, block.column) == (place.row, place.column) or len(place.shape) > 2:
+                inside = {place.cell(index) for index in np.ndindex(place.shape)}
+                numbers = [float(sheet.numbers[at]) for at in sorted(block.framed) if at in inside]
+                found += [(step, numbers)] if numbers else []
+    return found
+
+
+# The line, and by tensor what is framed in which step: all of it as NumPy takes it.
+TAKEN = {
+    "z = x[1:3] @ w": {"x": [(1, "x[1:3]")], "x.g": [(1, "x.g[1:3]")]},
+    "z = x[:, -1] * c[:, 0]": {"x": [(1, "x[:, 2]")], "x.g": [(1, "x.g[:, 2]")]},
+    "z = x[:, 0:2] @ m[:, 1:3].T": {"x": [(1, "x[:, :2]")], "m": [(1, "m[:, 1:]")], "m.g": [(1, "m.g[:, 1:]")]},
+    "z = x[0] * v": {"x": [(1, "x[0]")], "x.g": [(1, "x.g[0]")]},
+    "z = x[-2]": {"x": [(1, "x[2]")], "x.g": [(1, "x.g[2]")]},
+    "z = x[::2]": {"x": [(1, "x[::2]")], "x.g": [(1, "x.g[::2]")]},
+    "z = x[1, 2] * v": {"x": [(1, "x[1, 2:]")], "x.g": [(1, "x.g[1, 2:]")]},
+    "z = v[1:] * b": {"v": [(1, "v[1:]")], "v.g": [(1, "v.g[1:]")]},
+    "z = t[1] @ w": {"t": [(1, "t[1]")], "t.g": [(1, "t.g[1]")]},
+    "z = t[:, 1, 1:] * b": {"t": [(1, "t[0, 1, 1:]"), (1, "t[1, 1, 1:]")]},
+    "h = x * m\nz = h[:2] @ w": {"x": [], "h": [(2, "h[:2]")], "h.g": [(2, "h.g[:2]")], "x.g": []},
+    "z = x[1:] - x[:-1]": {"x": [(1, "x[1:]"), (1, "x[:-1]")], "x.g": []},
+    "h = x[0] * v\nz = h * x[3]": {"x": [(1, "x[0]"), (2, "x[3]")]},
+    "z = x[1:3] @ x.T": {"x": [(1, "x[1:3]")]},
+    "z = x[:] * v[None, :]": {"x": [], "v": []},
+}
+
+
+@pytest.mark.parametrize("lines", TAKEN)
+def test_what_a_line_takes_is_framed_where_it_stands(lines):
+    used = {name: shape for name, shape in {**SHAPES, "t": [2, 3, 3]}.items() if re.search(rf"\b{name}\b", lines)}
+    sheet, _ = pictures_of(f"{lines}\nloss = (z * z).sum() / 7", **used)
+    values = sheet.lesson.program.run(sheet.lesson.values)
+    for key, parts in TAKEN[lines].items():
+        known = {"of": values[key]}
+        expected = [(step, np.ravel(eval(text.replace(key, "of", 1), known)).tolist()) for step, text in parts]
+        assert framed_numbers(sheet, key) == expected, key
+
+
+def test_what_is_added_to_a_part_is_said_as_one_would():
+    lines = "h = x @ w\nz = h[0]\nu = h[1:3] * 2\nq = h[1:] * 3\nloss = (z * z).sum() + u.sum() + q.sum()"
+    sheet, _ = pictures_of(lines, x=[4, 3], w=[3, 2])
+    said = " ".join(label.text for label in sheet.sheet.labels if label.style == "gradient_line")
+    assert "zeros" not in said
+    assert {"h.g[1:3]", "+=", "h.g[0]"} <= set(said.split()) and "elsewhere" not in said
+    sheet, _ = pictures_of("z = x[:, 1:] * b\nloss = z.sum()", x=[4, 3], b=[2])
+    said = [label.text for label in sheet.sheet.labels]
+    assert "x.g[:, 1:] = z.g * b, 0 elsewhere" in " ".join(" ".join(said).split())
+    assert sum(line.text == "x.g = zeros((4, 3)).at[:, 1:].add(z.g * b)" for line in sheet.lesson.program.backward) == 1
+
+
+def test_what_is_large_is_not_shown_again_for_a_part_of_it():
+    lines = "h = x * 2\nz = h[1:3] @ w\nloss = z.sum()"
+    for rows, again in ((100, True), (300, False)):
+        sheet, _ = pictures_of(lines, x=[rows, 3], w=[3, 2])
+        texts = {label.text for label in sheet.sheet.labels}
+        assert bool(framed_numbers(sheet, "h")) is again and ("h[1:3]: rows 2 and 3" in texts) is again
+        assert ("h[1:3]: rows 2 and 3 of h" in " ".join(texts)) is not again
+
+
+def test_the_lens_finds_what_was_taken_in_its_tensor():
+    lines = "h = x @ w\nz = h[1:3] * b\nloss = (z * z).sum()"
+    sheet, _ = pictures_of(lines, x=[4, 3], w=[3, 2], b=[2])
+    elements_of = {one.name: one for one in Lens(sheet.lesson, sheet.drawing).all()}
+    (copy,) = [item.place for item in sheet.drawing.drawn if item.key == "h" and item.purpose == "again"]
+    for name, index in {"z[1,1]": (1, 0), "z[2,2]": (2, 1)}.items():
+        cells = lit([list(corner) for corner in elements_of[name].lights])
+        assert cells & {copy.cell(at) for at in np.ndindex(copy.shape)} == {copy.cell(index)}
+        assert len(cells) == 4  # with the part, b and the result
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc", pytest.param("libreoffice", marks=needs_libreoffice)])
+def test_parts_and_where_they_are_taken_hold_in_every_engine(engine, tmp_path):
+    forward = "h = x @ w\na = h[:, -1] * v\nb = h[0] @ t[1, :, 1:] + h[-2]\nc = exp(h[1:3])\n"
+    forward += "loss = (a * a).sum() + b.sum() + c.sum()"
+    shapes = dict(x=[4, 3], w=[3, 2], v=[4], t=[2, 2, 3])
+    sheet, _ = pictures_of(forward, **shapes)
+    path = tmp_path / "parts.xlsx"
+    assert build(sheet.lesson, path).ok and verify(path, engine).ok
+    styles = {cell.style for row in load_workbook(path)[GRADIENTS].iter_rows() for cell in row}
+    assert any("_framed" in style for style in styles)
 
 
 def test_a_sum_of_the_right_factor_stands_inside_its_crossing():

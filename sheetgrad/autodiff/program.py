@@ -90,6 +90,11 @@ class Program:
     def loss(self) -> str:
         return self.steps[-1].result
 
+    @property
+    def loss_in_words(self) -> str:
+        """``the loss``, or what the lesson calls it."""
+        return "the loss" if self.loss == "loss" else self.loss
+
     @cached_property
     def forward(self) -> tuple[Line, ...]:
         return tuple(line for step in self.steps for line in step.lines)

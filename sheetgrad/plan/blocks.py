@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +39,7 @@ class Block:
     where several texts will do), ``tolerance`` what may be added to the usual one, ``near_zero`` the usual one for
     numbers near 0. ``name`` is the tensor or gradient it shows, for reports, or for an ``input`` the number to play with;
     ``panel`` which 2-D part of a tensor of higher rank. Over an ``open`` formula a student may write another. ``fills`` are the fills the formulas were made in,
-    ``items`` what each cell of a list is about, such as ``w[1,2]``.
+    ``items`` what each cell of a list is about, such as ``w[1,2]``, ``framed`` the cells (row, column) that are marked.
     """
 
     row: int
@@ -56,6 +56,11 @@ class Block:
     number_format: str = "General"
     fills: tuple[Fill, ...] = ()
     items: tuple[str, ...] = ()
+    framed: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def framed_style(self) -> str:
+        return f"{self.style}_framed"
 
     @property
     def rows(self) -> int:
@@ -69,6 +74,11 @@ class Block:
         """Which numbers of a tensor of this ``shape`` stand in the cells, row by row."""
         stack = tuple(map(int, np.unravel_index(self.panel, shape[:-2]))) if len(shape) > 2 else ()
         return [(*stack, *inner) for inner in np.ndindex(shape[len(stack) :])]
+
+    def stands_in(self, cells: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
+        """Those of the cells (row, column) that are its own."""
+        rows, columns = range(self.row, self.row + self.rows), range(self.column, self.column + self.columns)
+        return frozenset((row, column) for row, column in cells if row in rows and column in columns)
 
     def area(self, sheet: str) -> Area:
         return Area(sheet, self.row, self.column, self.row + self.rows - 1, self.column + self.columns - 1)

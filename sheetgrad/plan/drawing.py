@@ -79,7 +79,8 @@ class Drawn:
     ``purpose``: ``given``, ``line`` (computed by ``line``), ``again`` (a tensor or gradient shown again where it is read;
     ``reader`` is what is computed from it there, and it may be ``turned``), ``part`` (the part ``node`` of the line of its
     reader), ``copy`` (numbers in another order, where a sum needs them so: ``copy`` says in which), ``blank`` (to be filled
-    in), ``start`` (the gradient of the loss, 1) or ``check`` (the verdict beside a blank).
+    in), ``start`` (the gradient of the loss, 1) or ``check`` (the verdict beside a blank). The elements that are ``framed``
+    are those that a line takes, or to which a gradient is added.
     """
 
     key: str
@@ -91,6 +92,7 @@ class Drawn:
     turned: bool = False
     node: ast.expr | None = None
     reader: str = ""
+    framed: frozenset[Index] = frozenset()
 
 
 @dataclass(frozen=True)

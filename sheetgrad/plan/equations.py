@@ -20,9 +20,11 @@ from sheetgrad.plan.sections import Section, Sections
 FIRST_ROW, FIRST_COLUMN = 8, 2
 PAGE_COLUMNS = 25  # what is wider is drawn below one another
 NARROWEST = 4  # columns of a text that is broken into lines
+INTO_GAP = 0.5  # columns that a text may run on, into the empty column at the right
 ROWS_TO_LINE_UP = 1  # more that it may take
 LONGEST_BAR = 256
-FORWARD, BACKWARD = "forward → numbers come from above", "← backward: gradients come from below"
+FORWARD, FORWARD_FIRST = "forward → numbers come from above", "forward → it starts here"
+BACKWARD, BACKWARD_FIRST = "← backward: gradients come from below", "← backward: it starts here, with {}.g = 1"
 
 
 def draw(
@@ -105,6 +107,7 @@ class _Flow:
             for text, style in words:
                 for line in wrapped(text, min(max(self.width, 8), PAGE_COLUMNS), CAPTION, most=3):
                     whole.text(bottom, 0, line, style)
+                    self.width = max(self.width, columns_of(line, CAPTION))
                     bottom += 1
             top = bottom + 1
         whole.columns = self.width
@@ -125,7 +128,7 @@ class _Flow:
         """The words of a figure that find room below it, and those that do not."""
         found, left, row = Figure(), [], top + figure.rows
         for text, style in figure.words:
-            lines = wrapped(text, min(figure.columns, PAGE_COLUMNS), CAPTION)
+            lines = wrapped(text, min(figure.columns + INTO_GAP, PAGE_COLUMNS), CAPTION)
             if left or len(lines) > (3 if figure.columns >= NARROWEST else 1):
                 left.append((text, style))
                 continue
@@ -163,12 +166,14 @@ class _Layout:
         for text in wrapped(section.note, PAGE_COLUMNS, TEXT):
             self._label(self.row, FIRST_COLUMN, text, "note_text")
             self.row += 1
-        bottom = self._half(FORWARD, "caption", forward, self.row, FIRST_COLUMN, step)
+        heading = FORWARD_FIRST if step.number == 1 else FORWARD
+        bottom = self._half(heading, "caption", forward, self.row, FIRST_COLUMN, step)
         if section.backward:
             backward = beside or _Flow(section.backward, PAGE_COLUMNS, BACKWARD)
             top = self.row if beside else bottom + 1
-            end = self._half(BACKWARD, "backward", backward, top, right, step)
-            bottom = max(bottom, self._links(section.links, end, right))
+            heading = BACKWARD_FIRST.format(step.result) if step.result == self.program.loss else BACKWARD
+            end = self._half(heading, "backward", backward, top, right, step)
+            bottom = max(bottom, self._links(section.links, end, right, self.drawn[first:]))
         if any(item.key in self.blanks.keys for item in self.drawn[first:]):
             if self.blanks.working and not self.blanks.answered:
                 self._label(bottom, FIRST_COLUMN, "working:", "note")
@@ -200,7 +205,8 @@ class _Layout:
         self._label(self.row, FIRST_COLUMN, step.heading, "bar")
         if step.note:
             end = FIRST_COLUMN + columns_of(step.heading, BAR) + 1
-            self._label(self.row, max(beside, end), step.note, "bar_note")
+            fits = beside + columns_of(step.note, CAPTION) <= FIRST_COLUMN + PAGE_COLUMNS
+            self._label(self.row, max(beside, end) if fits else end, step.note, "bar_note")
 
     def _half(self, heading: str, style: str, flow: _Flow, top: int, left: int, step: Step) -> int:
         """One pass of a section under its heading; gives the first free row."""
@@ -216,15 +222,18 @@ class _Layout:
             self.pictures.append(_depicted(shown, top + 1, left))
         return top + 1 + figure.rows
 
-    def _links(self, links: Sequence[Words], row: int, left: int) -> int:
-        """Where the gradients come from and where they go, side by side."""
-        column = left
-        for link in links:
+    def _links(self, links: Sequence[Words], row: int, left: int, drawn: Sequence[Drawn]) -> int:
+        """Where the gradients come from and where they go, side by side, each below its block where it finds room."""
+        stands = {item.key: item.place.area.left for item in reversed(drawn)}
+        end, free = FIRST_COLUMN + PAGE_COLUMNS, left
+        for link in sorted(links, key=lambda link: stands.get(link.of, left)):
             wide = columns_of(link.text, CAPTION)
-            if column > left and column + wide > FIRST_COLUMN + PAGE_COLUMNS:
-                row, column = row + 1, left
+            column = max(left, min(stands.get(link.of, left), end - wide))
+            if free > left and max(column, free) + wide > end:
+                row, free = row + 1, left
+            column = max(column, free)
             self._label(row, column, link.text, link.style, link.to)
-            column += wide + 1
+            free = column + wide + 1
         return row + bool(links)
 
     def _block(self, standing: Standing, step: Step, top: int, left: int) -> None:
@@ -232,7 +241,18 @@ class _Layout:
         rows, columns = part.extent
         place = part.placed(GRADIENTS, row, column)
         self.drawn.append(
-            Drawn(part.key, part.purpose, step.number, place, part.line, part.copy, part.turned, part.node, part.reader)
+            Drawn(
+                part.key,
+                part.purpose,
+                step.number,
+                place,
+                part.line,
+                part.copy,
+                part.turned,
+                part.node,
+                part.reader,
+                part.framed,
+            )
         )
         self.last_column = max(self.last_column, column + columns - 1)
         if part.key in self.blanks.keys and self.blanks.height and part.purpose in ("blank", "line"):

@@ -50,8 +50,9 @@ def down(picture: Down, factor: Figure, result: Figure) -> Figure:
 
 
 def chain(picture: Chain, factors: Sequence[Figure | Factor], result: Figure) -> Figure:
-    """Factors side by side with their signs, and the result after ``=``. A plain number is written as a text."""
-    figure, column = Figure(), 0
+    """Factors side by side with their signs, and the result after ``=``. A plain number is written as a text. A sign
+    stands close to the numbers before it, also where their heading is longer."""
+    figure, column, free = Figure(), 0, 0
     blocks = [one for one in (*factors, result) if isinstance(one, Figure)]
     figure.base = max(one.base for one in blocks)
     middle = figure.base + _middle(max(one.parts[0].part.extent[0] for one in blocks))
@@ -59,11 +60,12 @@ def chain(picture: Chain, factors: Sequence[Figure | Factor], result: Figure) ->
     for sign, one in zip((*picture.signs, EQUAL), (*factors, result), strict=True):
         if sign:
             signs.append(figure.text(middle, column, sign, "operator"))
-            column += 1
+            column = max(column + 1, free)
         if isinstance(one, Figure):
             figure.put(one, figure.base - one.base, column)
             standing.append(_first(one, figure.base - one.base, column))
-            column += one.columns
+            free = column + one.columns
+            column += one.parts[0].part.extent[1]
         else:
             signs.append(figure.text(middle, column, one.text, "operator"))
             standing.append(None)

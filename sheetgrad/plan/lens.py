@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,8 +21,9 @@ MOST_ELEMENTS = 1_000  # to pick from
 MOST_TERMS = 60_000  # that all of them are made of: a large lesson has a lens over some of its elements
 MOST_LIGHTS = 8  # rectangles that light up
 MOST_NUMBERS = 12  # of an element that is said in its numbers
+ALONE = "= "
+ELLIPSIS = "= … "
 LONGEST_WORDS = 200  # characters of an element in words, as many as a screen is wide
-ELLIPSIS = "= … ", ()  # where the numbers are left out
 
 
 def elements(lesson: Lesson) -> dict[str, tuple[str, Index]]:
@@ -109,16 +110,19 @@ class Lens:
         expression = self.lesson.program.cells[key].element(index)
         parts = words(expression)
         told = f"{name} = {said(parts)}"
-        opening, numbers = self._in_numbers(parts) if len(told) <= LONGEST_WORDS else ELLIPSIS
+        opening, numbers = self._in_numbers(parts) if len(told) <= LONGEST_WORDS else (ELLIPSIS, ())
         told = told if len(told) <= LONGEST_WORDS else f"{told[: LONGEST_WORDS - 2]} …"
         cell = self.drawing.places[key][0].cell(index)
         return Element(name, key, index, cell, told, opening, numbers, self._lights(key, index, expression))
 
     def _in_numbers(self, parts: Sequence[Word]) -> tuple[str, tuple[Said, ...]]:
-        """The sum with its numbers left open; where there are too many of them, an ellipsis."""
+        """The sum with its numbers left open; where there are too many of them, an ellipsis; of what is another number as
+        it is, or a plain one, nothing but the sign."""
+        if len(parts) == 1:
+            return ALONE, ()
         refs = [k for k, part in enumerate(parts) if isinstance(part, Ref)]
         if not refs or len(refs) > MOST_NUMBERS:
-            return ELLIPSIS
+            return ELLIPSIS, ()
         opening, numbers = "= " + "".join(map(str, parts[: refs[0]])), []
         for k, last in zip(refs, [*refs[1:], None], strict=True):
             between = "".join(map(str, parts[k + 1 : last])) + (" " if last is None else "")
@@ -132,7 +136,8 @@ class Lens:
     def _lights(self, key: str, index: Index, expression: Expr) -> tuple[Corners, ...]:
         picture, cell = self._pictures.get(key), self.drawing.places[key][0].cell(index)
         own = (*cell, *cell)
-        found = self._of_picture(picture, index) if picture else self._of_formula(key, expression)
+        sources = {factor.source for factor in picture.picture.factors} if picture else {*self.lesson.program.shapes}
+        found = [*(self._of_picture(picture, index) if picture else ()), *self._of_formula(key, expression, sources)]
         return tuple(dict.fromkeys([own, *found]))[:MOST_LIGHTS]
 
     @staticmethod
@@ -153,12 +158,12 @@ class Lens:
             return [(top, start + right, bottom, start + right)]
         return [_cell(factors[0], index)]
 
-    def _of_formula(self, key: str, expression: Expr) -> list[Corners]:
-        """What the formula of an element reads, where its section shows it."""
+    def _of_formula(self, key: str, expression: Expr, tensors: Collection[str]) -> list[Corners]:
+        """What the formula of an element reads of some tensors, where its section shows them."""
         line, step = self._lines[key]
         book = self.drawing.book(step, line.target)
         by_tensor: dict[str, dict[tuple[int, int], None]] = {}
-        for ref in _refs(expression):
+        for ref in (ref for ref in _refs(expression) if ref.tensor in tensors):
             by_tensor.setdefault(ref.tensor, {})[book[ref.tensor][0].cell(ref.index)] = None
         found: list[Corners] = []
         for cells in by_tensor.values():

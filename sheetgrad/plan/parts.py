@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from textwrap import wrap
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Shape
+from sheetgrad.formulas.expressions import Index, Shape
 from sheetgrad.formulas.places import Place, Placement
 from sheetgrad.plan.extents import extent, placed
 from sheetgrad.plan.pictures import Picture
 from sheetgrad.plan.placing import Copy
 
+NO_BREAK = "\u00a0"
+OPERATOR = re.compile(r" ([-−+*/@]|\*\*) ")
 NARROW = 6.9  # characters of Calibri 11 of a column of the sheet, wide enough for -123.45
 CODE, NAME, BAR, CAPTION, TEXT = (
     6.2,
@@ -38,6 +41,7 @@ class Part:
     turned: bool = False
     node: ast.expr | None = None
     reader: str = ""
+    framed: frozenset[Index] = frozenset()
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -64,13 +68,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Words:
-    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to."""
+    """A text and where it begins; ``to`` is the tensor or gradient whose block it leads to, ``of`` the one it is about."""
 
     row: int
     column: int
     text: str
     style: str
     to: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,10 +140,14 @@ def columns_of(text: str, letters: float = CODE) -> int:
     return max(1, math.ceil(len(text) / letters))
 
 
-def wrapped(text: str, columns: int, letters: float = CODE, most: int = 6) -> list[str]:
-    """A text broken at spaces to fit so many columns."""
-    lines = wrap(text, max(8, int(columns * letters)), break_long_words=False, subsequent_indent="  ")
-    return lines if len(lines) <= most else [*lines[: most - 1], "  …"]
+def wrapped(text: str, columns: float, letters: float = CODE, most: int = 6) -> list[str]:
+    """A text broken at spaces to fit so many columns: before an operator, not after it, and not within short brackets."""
+    room = max(8, int(columns * letters))
+    short = re.compile(rf"\([^()]{{,{2 * room // 3}}}\)")
+    together = short.sub(lambda found: found[0].replace(" ", NO_BREAK), OPERATOR.sub(rf" \1{NO_BREAK}", text))
+    lines = wrap(together, room, break_long_words=False, subsequent_indent="  ")
+    lines = lines if len(lines) <= most else [*lines[: most - 1], "  …"]
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def tile(part: Part, headings: Sequence[str], style: str, beside: str = "", checked: bool = False) -> Figure:

@@ -24,8 +24,8 @@ LARGEST_FACTOR = 600  # numbers that are drawn once more to show how they are co
 @dataclass(frozen=True)
 class Factor:
     """What stands in a picture: a tensor or gradient (``key``), a plain ``number``, or the numbers of a part of the line
-    (neither). ``shape`` is that of its numbers, ``way`` how a vector lies, ``turned`` a matrix with rows and columns
-    exchanged."""
+    (neither; what is taken of a tensor has that as its ``source``). ``shape`` is that of its numbers, ``way`` how a vector
+    lies, ``turned`` a matrix with rows and columns exchanged."""
 
     node: ast.expr
     shape: Shape
@@ -33,6 +33,7 @@ class Factor:
     way: str = "row"
     turned: bool = False
     number: float | None = None
+    source: str = ""
 
     @property
     def text(self) -> str:
@@ -64,16 +65,6 @@ class Factor:
     def stands(self) -> bool:
         """Whether it is a vector stood up, ``v[:, None]``."""
         return bool(self.key) and isinstance(self.node, ast.Subscript)
-
-    @property
-    def taken(self) -> str:
-        """What a part takes of a tensor: ``rows 2 to 3 of x``; nothing where it takes nothing, or not so simply."""
-        node = self.node.value if isinstance(self.node, ast.Attribute) else self.node
-        if self.key or not isinstance(node, ast.Subscript):
-            return ""
-        index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        said = [_said(one, word) for one, word in zip(index, ("row", "column"), strict=False)]
-        return f"{' and '.join(filter(None, said))} of {ast.unparse(node.value)}" if any(said) else ""
 
 
 @dataclass(frozen=True)
@@ -173,8 +164,8 @@ class Painter:
         index = inner.slice.elts if isinstance(inner.slice, ast.Tuple) else [inner.slice]
         if not all(isinstance(one, ast.Slice) or _whole_number(one) is not None for one in index):
             return None
-        shape = self.shape_of(node)
-        return Factor(node, shape, way=self.lying.get(tensor_key(inner.value), "row")) if len(shape) <= 2 else None
+        shape, source = self.shape_of(node), tensor_key(inner.value)
+        return Factor(node, shape, way=self.lying.get(source, "row"), source=source) if len(shape) <= 2 else None
 
     def _part(self, node: ast.expr, like: Factor) -> Factor | None:
         """A part of the line as numbers of its own, such as ``(out - targ)``."""
@@ -244,6 +235,8 @@ class Painter:
         if found is None:
             return None
         factors, signs = found
+        if signs == [""] and factors[0].source:  # an arrow from where it is taken says it
+            return None
         if not any(factor.key for factor in factors) and not any(factor.number is None for factor in factors):
             return None
         if len(factors) > MOST_FACTORS or not self._in_order(signs):
@@ -299,21 +292,6 @@ def _whole_number(node: ast.expr | None) -> int | None:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
             return -value
     return None
-
-
-def _said(index: ast.expr, word: str) -> str:
-    """``rows 2 to 3``, counted from 1."""
-    match index:
-        case ast.Slice(lower=lower, upper=upper, step=None):
-            first, last = _whole_number(lower) or 0, _whole_number(upper)
-            if first < 0 or (last is not None and last < 0) or (first == 0 and last is None):
-                return ""
-            if last is None:
-                return f"{word}s from {first + 1}"
-            return f"{word}s {first + 1} to {last}" if last > first + 1 else f"{word} {last}"
-        case _:
-            number = _whole_number(index)
-            return f"{word} {number + 1}" if number is not None and number >= 0 else ""
 
 
 def _has_product(node: ast.expr) -> bool:

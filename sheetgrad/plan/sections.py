@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
 from sheetgrad.autodiff.program import Line, Program, Step
-from sheetgrad.formulas.expressions import Num, Ref
+from sheetgrad.formulas.expressions import Index, Num, Ref
 from sheetgrad.formulas.words import spell
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.lines.evaluate import shape_of
@@ -21,6 +21,7 @@ from sheetgrad.plan.drawing import Blanks
 from sheetgrad.plan.parts import Figure, Part, Words, tile, wrapped
 from sheetgrad.plan.pictures import LARGEST_FACTOR, Arrow, Chain, Crossing, Down, Factor, Painter, Picture
 from sheetgrad.plan.placing import Copy, Order
+from sheetgrad.plan.taken import Framed, Taken, added, in_words, taken
 
 HEADINGS = (5, 3)  # columns of a gradient's line, where there is room and where there is not; a longer one is broken
 WIDEST_ARROW = 25  # columns; the operands of a wider one may stand in several rows
@@ -52,6 +53,7 @@ class Sections:
     backward: Sequence[Line]
     blanks: Blanks
     given: set[str] = field(default_factory=set)
+    framed: set[Taken] = field(default_factory=set)  # what a section shows in frames already
     widest: int = HEADINGS[0]
 
     def all(self) -> Iterator[list[Section]]:
@@ -59,7 +61,7 @@ class Sections:
         for step in self.program.steps:
             given, ways = set(self.given), []
             for self.widest in HEADINGS:
-                self.given = set(given)
+                self.given, self.framed = set(given), set()
                 note = self.lesson.notes.get(step.result, "")
                 ways.append(Section(step, self._forward(step), self._backward(step), self._links(step), note))
             yield ways
@@ -97,6 +99,7 @@ class Sections:
                 if key in self.program.leaves and key not in self.given and key not in drawn:
                     found.append(self._operand(self._alone(key), line))
                     standing.add(key)
+            found += self._sources(line, picture, standing)
             found += self._figures(line, picture, self._result(line), standing)
             standing |= drawn | {line.target}
             for key in (*sorted(self.given - before), line.target):
@@ -105,6 +108,17 @@ class Sections:
 
     def _alone(self, key: str) -> Factor:
         return Factor(ast.parse(key, mode="eval").body, self.program.shapes[key], key, self.lying.get(key, "row"))
+
+    def _sources(self, line: Line, picture: Picture, standing: set[str]) -> list[Figure]:
+        """The tensors of which a line takes a part, where its picture does not show them; another one for each part that
+        overlaps with what is framed already."""
+        shown = {factor.key for factor in picture.factors if factor.plain and factor.key not in standing}
+        found = []
+        for key, parts in taken(line, self.program.shapes).items():
+            waiting = [one for one in parts if not self.framed.issuperset(one)]
+            if math.prod(self.program.shapes[key]) <= LARGEST_FACTOR:
+                found += [self._operand(self._alone(key), line) for _ in waiting[key in shown :]]
+        return found
 
     def _result(self, line: Line) -> Figure:
         part = Part(line.target, "line", line.shape, self.lying.get(line.target, "row"), line)
@@ -137,6 +151,7 @@ class Sections:
         for line in lines:
             if line.target not in inside:
                 below = [(pictures[one.target], one) for one in sums.get(line.target, ())]
+                found += self._sources(line, pictures[line.target], set()) if pictures[line.target] != Arrow() else []
                 found += self._figures(line, pictures[line.target], self._gradient(line), set(), below)
             found += self._copied(line.target)
         return found
@@ -169,15 +184,17 @@ class Sections:
 
     def _gradient(self, line: Line, sign: str = "") -> Figure:
         key, blank = line.target, line.target in self.blanks.keys and not self.blanks.answered
-        text = f"{sign} {line.text}" if sign else line.text
+        text = f"{sign} {in_words(line)}" if sign else in_words(line)
         way = self.lying.get(key, "row")
-        part = Part(key, "blank" if blank else "line", line.shape, way, line)
+        parts = [] if key in self.blanks.keys else added(line)
+        framed = frozenset[Index]().union(*(one.elements for one in parts))
+        part = Part(key, "blank" if blank else "line", line.shape, way, line, framed=framed)
         headings = wrapped(text, max(part.extent[1], self.widest))
         if blank:
             headings = [""] * (len(headings) - 1) + [f"{key} = ?"]
         checked = self.blanks.check_beside(key, part.purpose)
         figure = tile(part, headings, "gradient_line", checked=checked)
-        figure.words += [] if blank else self._element(line)
+        figure.words += [] if blank else [*self._element(line), *_in_frames(parts)]
         return figure
 
     # -- both ---------------------------------------------------------------------------------------------------------
@@ -222,17 +239,29 @@ class Sections:
         self.given |= {key} if first else set()
         purpose = "given" if first else "again" if key else "part"
         reader, node = "" if first else line.target, None if key else factor.node
-        part = Part(key, purpose, factor.shape, factor.way, turned=factor.turned, node=node, reader=reader)
+        parts = self._framed(key, line)
+        framed = frozenset[Index]().union(*(one.elements for one in parts))
+        more = dict(turned=factor.turned, node=node, reader=reader, framed=framed)
+        part = Part(key, purpose, factor.shape, factor.way, **more)
         text = f"{sign} {factor.text}" if sign else factor.text
         style = "name_pale" if not forward or not key or factor.turned else "name"
         figure = tile(part, [text], style, _size(factor.shape) if first else "")
         if first and self.lesson.tensors[key].note:
             figure.words.append((f"{key}: {self.lesson.tensors[key].note}", "note"))
-        if factor.taken:
-            figure.words.append((f"{factor.text}: {factor.taken}", "note"))
+        figure.words += _in_frames(parts)
+        for one in chain(*taken(line, self.program.shapes).get(factor.source, ())):
+            if one.text in factor.text and one not in self.framed:
+                figure.words.append((f"{one.caption} of {one.key}", "note"))
         if factor.plain and not self._lies(factor):
             figure.words.append((f"{key} stands as a {factor.way} here, to meet the other factor", "note"))
         return figure
+
+    def _framed(self, key: str, line: Line) -> Framed:
+        """What is framed in a block: of what the line takes of it, the first that the section does not show yet."""
+        parts = taken(line, self.program.shapes).get(key, ())
+        found = next((one for one in parts if not self.framed.issuperset(one)), ())
+        self.framed |= {*found}
+        return found
 
     def _lies(self, factor: Factor) -> bool:
         """Whether a vector lies as it does everywhere."""
@@ -260,10 +289,10 @@ class Sections:
                     continue
                 if here == step.number:
                     text = f"{key}: written in step {there} {'↓' if there > here else '↑'}"
-                    found.setdefault(key, Words(0, 0, text, "link_note", key))
+                    found.setdefault(key, Words(0, 0, text, "link_note", key, key))
                 elif there == step.number:
                     text = f"{key}: read in step {here} {'↑' if there > here else '↓'}"
-                    found.setdefault(f"{key} {here}", Words(0, 0, text, "link_note", line.target))
+                    found.setdefault(f"{key} {here}", Words(0, 0, text, "link_note", line.target, key))
         return list(found.values())
 
 
@@ -271,6 +300,10 @@ def _passed_on(picture: Picture, line: Line) -> bool:
     """Whether a gradient is another as it is."""
     alone = isinstance(picture, Chain) and picture.signs == ("",)
     return alone and picture.factors[0].plain and picture.factors[0].shape == line.shape
+
+
+def _in_frames(parts: Sequence[Taken]) -> list[tuple[str, str]]:
+    return [(one.caption, "note") for one in parts]
 
 
 def _same(one: Factor, other: Factor) -> bool:

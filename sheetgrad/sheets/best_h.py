@@ -136,12 +136,12 @@ def _chart(sheet: Sheet, lines: Lines) -> None:
 def _notes(sheet: Sheet) -> None:
     """What the V means, and why a difference can look like 0."""
     texts = (
-        "Read the chart from the right: where the loss is curved, a smaller h makes the error smaller, because over a "
-        "short way a curve is nearly straight; but a cell keeps only about 16 digits, and the smaller h, the fewer of "
-        "them are left in up − down. The best h is where the two meet.",
+        "Read the chart from the right. Over a short way a curve is nearly straight: the smaller h, the smaller the "
+        "error. But a cell keeps only about 16 digits: the smaller h, the fewer of them are left in up − down, in the "
+        "table below. The best h is where the two meet.",
         "LibreOffice (measured): a − b becomes exactly 0 when the two agree in about 14 digits; =RAWSUBTRACT(a;b) shows "
-        "what is left. (Ctrl+Shift+F9 makes it recalculate a file just opened.) Excel (documented, not run here): the same, but only for the last subtraction of a formula; "
-        "=1*(a-b) shows it.",
+        "what is left. (Ctrl+Shift+F9 makes it recalculate a file just opened.) Excel (documented, not run here): the "
+        "same, but only for the last subtraction of a formula; =1*(a-b) shows it.",
     )
     for row, text in zip((13, 15), texts, strict=True):
         sheet.label(row, 2, text, "text", span=4)

@@ -27,6 +27,10 @@ from sheetgrad.sheets.nudge import in_block
 from sheetgrad.tables.table import table
 
 NAME = "Check"
+RULE = (
+    "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves. "
+    '? means that the nudges cannot tell here; "waits for" names a gradient to fill in first.'
+)
 TOP = 6
 STEP, CARRIED = (3, 3), (3, 5)  # row and column of h, and of how much the pass carries
 TABLE = table("check")
@@ -67,8 +71,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     tensors = [key.removesuffix(".g") for key in drawing.blanks.keys]
     across = all(2 * pass_cells(lesson.program, [name]) <= LONGEST_ROW for name in tensors)
     sheet.label(1, 2, "Is it right? Nudge and see", "title")
-    rule = "Every number is nudged by h, up and down. Your gradient is right when it says how fast the loss moves. A ? means that the nudges cannot tell here; waits for means: first fill in that gradient."
-    sheet.label(2, 2, rule, "remark_wrapped", span=VISIBLE)
+    sheet.label(2, 2, RULE, "remark_wrapped", span=VISIBLE)
     sheet.heights |= {1: 27, 2: 42}
     sheet.label(3, 2, "h", "setting_name")
     step = float(lesson.nudge.step)
@@ -77,7 +80,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     sheet.label(4, 2, f"{loss} now", "setting_name")
     at = {"h": STEP, "loss": (4, 3), "carried": CARRIED}
     places = {key: [Placement(NAME, *cell, (), ())] for key, cell in at.items()}
-    sheet.label(CARRIED[0], CARRIED[1] - 1, "numbers' size", "note")
+    sheet.label(CARRIED[0], CARRIED[1] - 1, "rounding scale", "note")
     size = [[_carried(lesson, values)]]
     sheet.blocks.append(Block(*CARRIED, size, "index", "fixed", np.array(size), number_format="0.0E+00"))
     book = {loss: drawing.places[loss]}

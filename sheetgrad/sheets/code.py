@@ -52,9 +52,10 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
             if text:
                 sheet.label(row, column, text, "code")
         row += 1
-    longest = max([len(label.text) for label in sheet.labels if label.style == "code"], default=0)
-    width = 1.15 * min(LONGEST, longest) + 2
-    sheet.widths = {1: 3.5, 2: 12.0, 3: width, 4: width}
+    sheet.widths = {1: 3.5, 2: 12.0}
+    for column in (3, 4):
+        longest = max([len(label.text) for label in sheet.labels if (label.column, label.style) == (column, "code")])
+        sheet.widths[column] = 1.15 * min(LONGEST, longest) + 2
     sheet.freeze = "A5"
     return sheet
 

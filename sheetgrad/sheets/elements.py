@@ -16,7 +16,7 @@ from sheetgrad.lines.names import closest
 from sheetgrad.plan.blocks import Block, Sheet
 from sheetgrad.plan.drawing import GRADIENTS, Drawing
 from sheetgrad.plan.equations import FIRST_ROW
-from sheetgrad.plan.lens import Element, Lens, elements, telling
+from sheetgrad.plan.lens import ALONE, Element, Lens, elements, telling
 from sheetgrad.tables.table import table
 
 NAME, KEY = "Elements", "lens"
@@ -66,7 +66,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
     own = float(values[listed[at].key][listed[at].index])
     desk.cell(OWN, "number", own, corner, above=ABOVE)
     desk.cell(IN_WORDS, "words", listed[at].words)
-    ends = tuple(f"{start}= {number}" for start in told for number in _written("plain", own))
+    ends = tuple(f"{'' if start == ALONE else start}= {number}" for start in told for number in _written("plain", own))
     more = {"number": _one(*OWN), "told": _one(FIRST + lights + numbers, SO_FAR)}
     desk.cell(IN_NUMBERS, "numbers", tuple(dict.fromkeys(ends)) or np.nan, more)
     sheet.names[LIGHTS] = Area(NAME, FIRST, LEFT, FIRST + lights - 1, LEFT + 3)

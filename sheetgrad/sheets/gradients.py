@@ -5,7 +5,7 @@ Top to bottom is the forward pass, bottom to top the backward pass. All formulas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def build(
     waiting = drawing.blanks.withheld(lesson.program)
     for item in drawing.drawn:
         if item.purpose != "check":  # those are made by the sheet that judges
-            sheet.blocks += _blocks(lesson, drawing, item, values, roles, waiting)
+            sheet.blocks += _framed(item, _blocks(lesson, drawing, item, values, roles, waiting))
     sheet.blocks += marks
     sheet.verdicts += [mark.area(NAME) for mark in marks]
     sheet.widths = {1: 3.5} | {k: NARROW for k in range(2, sheet.last_column + 1)}
@@ -128,6 +128,12 @@ def _blocks(lesson: Lesson, drawing: Drawing, item: Drawn, values, roles, waitin
         value = np.full(value.shape, "", dtype=object)
     book = drawing.places if item.purpose == "again" else drawing.book(item.step, item.reader or item.key)
     return formula_blocks(cells, item.place, book, value, lesson.program.written(item.reader or item.key), **more)
+
+
+def _framed(item: Drawn, blocks: list[Block]) -> list[Block]:
+    """The blocks of an item with its marks."""
+    cells = {item.place.cell(index) for index in item.framed}
+    return [replace(one, framed=one.stands_in(cells)) for one in blocks]
 
 
 def _style(lesson: Lesson, drawing: Drawing, item: Drawn, roles: Mapping[str, str]) -> str:

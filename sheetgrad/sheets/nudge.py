@@ -105,7 +105,7 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         lines = program.forward_after([name])
         laid[name] = lay_flat(drawing, program, NAME, [name, *(line.target for line in lines)], lines, across)
     numbers = sample(lesson, laid, HEAVY if lesson.nudge.limit else LIGHT)
-    loss = "the loss" if program.loss == "loss" else program.loss
+    loss = program.loss_in_words
     sheet.label(1, 2, f"Nudge every number, watch {loss}", "title")
     each = f"Each {'row' if across else 'column'} changes one number by h, runs the whole forward pass again"
     sheet.label(2, 2, f"{each} (folded away: press +), and asks: by how much did {loss} move?", "subtitle")

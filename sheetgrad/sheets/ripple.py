@@ -82,7 +82,7 @@ def chain_columns(program: Program) -> dict[str, int]:
 
 
 NOTES = (
-    "How fast a cell moves, times how fast the loss grows with it, summed over all cells: that is the gradient,",
+    "How fast a cell moves, times how fast {} grows with it, summed over all cells: that is the gradient,",
     "wherever every way leads through. (Where a line is curved: the smaller the nudge, the closer.)",
 )
 
@@ -331,7 +331,8 @@ class _Ripple:
                 sheet.label(CHAIN_TOP, column, TABLE.fields[word].heading, "header")
         sheet.heights[CHAIN_TOP] = 46
         for k, text in enumerate(NOTES):
-            sheet.label(CHAIN_TOP + len(self.moved) + 1 + k, CHAIN, text, "note")
+            told = text.format(self.program.loss_in_words)
+            sheet.label(CHAIN_TOP + len(self.moved) + 1 + k, CHAIN, told, "note")
         self.rows = {key: CHAIN_TOP + 1 + k for k, key in enumerate(self.moved)}
         counts: dict[str, Spread] = {}
         for key in self.moved:

@@ -76,9 +76,9 @@ def _inputs(
     sheet: Sheet, lesson: Lesson, drawing: Drawing, cells: Mapping[str, tuple[int, int]]
 ) -> dict[str, list[Placement]]:
     """The title and the cells to play with; gives the places of all names in the formulas but the fields."""
-    loss = lesson.program.loss
+    loss = lesson.program.loss_in_words
     sheet.label(1, 2, "The gradient is the slope of the tangent", "title")
-    sheet.label(2, 2, f"{loss} for other values of one number; everything else stays as it is.", "subtitle")
+    sheet.label(2, 2, f"How {loss} moves with one number; everything else stays as it is.", "subtitle")
     sheet.label(4, 2, "the number", "setting_name")
     picked = sheet.input(4, PANEL, lesson.setting(PICKED), PICKED)
     sheet.choices[4, PANEL] = numbers.choices(lesson)
@@ -94,7 +94,7 @@ def _inputs(
         "reach": [reach],
         "h": nudge.h_place(),
         "carried": nudge.carried_place(),
-        "now": drawing.places[loss],
+        "now": drawing.places[lesson.program.loss],
     }
     return numbers.places(lesson) | book
 
@@ -139,7 +139,8 @@ def _chart(sheet: Sheet, lesson: Lesson, lines: Lines) -> None:
         Series("as it is, and nudged", part("times", curve, marked), part("height", curve, marked), "nudge", "points"),
     )
     away, ends = "how far the number is moved, in nudges", (CURVE[0], CURVE[-1])
-    sheet.charts.append(Chart(4, 8, f"{loss} when the number moves", away, loss, series, 17.0, 9.8, ends))
+    title = f"How {lesson.program.loss_in_words} moves with the number"
+    sheet.charts.append(Chart(4, 8, title, away, loss, series, 17.0, 9.8, ends))
 
 
 SHEET = SheetKind(

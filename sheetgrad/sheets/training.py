@@ -28,6 +28,7 @@ from sheetgrad.lines.shapes import ShapeError
 from sheetgrad.plan.blocks import COLUMN_WIDTH, Block, Chart, PlanError, Series, Sheet, number_format
 from sheetgrad.plan.descent import RATE_KEY, needed_lines, run, spread, state_key
 from sheetgrad.plan.drawing import Drawing
+from sheetgrad.plan.pages import CENTIMETRE, CHARACTER
 from sheetgrad.plan.passes import FIRST_LINE, LONGEST_ROW, Passes
 from sheetgrad.tables.updates import (
     KEYS,
@@ -48,6 +49,7 @@ PANEL = 5  # the column of numbers
 LINES = 8  # the column of the update lines and the chart
 FIRST = 4  # the row of the first setting
 NOTE_HEIGHT, ROW_HEIGHT = 46, 15.0  # points
+CHART_WIDTH = 14.8  # centimetres: it ends on the first page across
 CODE = 1.2  # units of column widths that a letter of a line takes
 LOSS_FORMAT = "[<10]0.000000;[<1000]0.000;0.00E+00"  # fits its column while a student makes the loss explode
 TRY = (
@@ -287,12 +289,15 @@ class _Training:
             sheet.label(FIRST + k, LINES, text, "code")
             if line.note:
                 sheet.label(FIRST + k, notes, line.note, "note")
-        self.widest = notes + max(len(line.note) for line in self.shown) // 11
+        under_chart = self._column_after(LINES, CHART_WIDTH * CENTIMETRE / CHARACTER) - 1
+        self.widest = max(notes + max(len(line.note) for line in self.shown) // 11, under_chart)
         x, y = (passes.area(FIRST_LINE, passes.last_line, k) for k in (STEP, LOSS))
         series = (Series(loss, x, y, "gradient"),)
         height = self._chart_height()
         sheet.charts.append(
-            Chart(self.chart, LINES, f"{loss} after each step", "step", loss, series, 17.0, height, (0, self.steps))
+            Chart(
+                self.chart, LINES, f"{loss} after each step", "step", loss, series, CHART_WIDTH, height, (0, self.steps)
+            )
         )
         sheet.names["training_loss"] = y
 

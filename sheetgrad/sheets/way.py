@@ -110,7 +110,7 @@ def _loss(
     sheet.formula(row, SHAPE, Ref(loss, ()), drawing.places, shown, "map_loss", number_format=form)
     sheet.label(row, ARROW, "↑", "map_arrow")
     sheet.label(row, BACK, f"{loss}.g = 1, where it starts", "map_back")
-    name, end = program.requested[0], "the loss" if loss == "loss" else loss
+    name, end = program.requested[0], program.loss_in_words
     said = f"{name}.g says how fast {end} grows when {name} alone grows"
     if program.shapes[name]:
         said = f"{name}.g says for each number of {name} how fast {end} grows when it alone grows"

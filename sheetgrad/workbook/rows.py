@@ -24,7 +24,7 @@ def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
         first, other = (style_of(block.style, block.number_format, first) for first in (True, False))
         numbers = [first, *repeat(other, block.columns - 1)]
         for row in range(block.row, block.row + block.rows):
-            blocks[row].append((block, numbers))
+            blocks[row].append((block, _framed(block, row, numbers, style_of) if block.framed else numbers))
     for label in sheet.labels:
         labels[label.row].append(label)
     attributes = _row_attributes(sheet)
@@ -38,6 +38,15 @@ def written_rows(sheet: Sheet, style_of: StyleOf) -> Iterator[bytes]:
             cells[label.column] = style_of(label.style, "General", True), text(label.text) if label.text else before
         inside = "".join([f'<c r="{letter(at)}{row}" s="{s}"{rest}' for at, (s, rest) in sorted(cells.items())])
         yield f'<row r="{row}"{attributes.get(row, "")}>{inside}</row>'.encode()
+
+
+def _framed(block: Block, row: int, numbers: Iterable[int], style_of: StyleOf) -> list[int]:
+    """The styles of a block's row in which some cells are marked."""
+    found = list(numbers)
+    for column in (column for at, column in block.framed if at == row):
+        first = column == block.column
+        found[column - block.column] = style_of(block.framed_style, block.number_format, first)
+    return found
 
 
 def _row_attributes(sheet: Sheet) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INK, MUTED, EDITABLE = "1F2937", "5B6472", "2036C9"
 GRADIENT_INK, NUDGE_INK, AGREE_INK, WRONG_INK, UNSURE_INK = "0B4A6F", "7C2D12", "166534", "701414", "5C2E08"
@@ -32,7 +32,7 @@ CODE, WORDS = "Consolas", "Calibri"
 @dataclass(frozen=True)
 class Style:
     """Font, fill, alignment and border of a role; ``grid`` draws thin white lines between the cells of a block, ``frame``
-    thin ones in a colour, ``boxed`` a dark line around each cell; ``edge`` is the colour of a line at the left of a whole
+    thin ones in a colour (``heavy`` ones, seen whatever stands beside), ``boxed`` a dark line around each cell; ``edge`` is the colour of a line at the left of a whole
     block. Only ``unlocked`` cells of a locked sheet can be typed into."""
 
     color: str = INK
@@ -46,6 +46,7 @@ class Style:
     wrap: bool = False
     grid: bool = False
     frame: str | None = None
+    heavy: bool = False
     boxed: bool = False
     edge: str | None = None
     unlocked: bool = False
@@ -62,6 +63,11 @@ def _gradient(color: str = GRADIENT_INK, **more) -> Style:
 def _pale(frame: str, color: str = INK) -> Style:
     """Of what is shown once more, to be read with others."""
     return Style(color=color, align="center", frame=frame)
+
+
+def _framed(style: Style) -> Style:
+    """Of the cells that a line takes of a block, or to which a gradient is added: a dark line around each, and bold."""
+    return replace(style, frame=INK, heavy=True, bold=True)
 
 
 _ROLES = {"input": INPUT, "parameter": PARAMETER, "target": TARGET, "constant": CONSTANT}
@@ -161,6 +167,10 @@ STYLES: dict[str, Style] = {
     "legend_blank": Style(color=EDITABLE, fill=WHITE, size=10, align="center", boxed=True),
     "legend_nudge": Style(color=NUDGE_INK, fill=NUDGE, size=10, align="center"),
 }
+
+_BLOCKS = ["value", "gradient", "gradient_open", "gradient_pale", "value_pale"]
+_BLOCKS += [f"{role}{form}" for role in _ROLES for form in ("", "_copy", "_pale")]
+STYLES |= {f"{block}_framed": _framed(STYLES[block]) for block in _BLOCKS}
 
 # By sign, the first that a cell holds.
 VERDICTS = {

@@ -152,8 +152,8 @@ class Styles:
         if style.fill:
             named.fill = PatternFill("solid", fgColor=style.fill)
         if style.grid or style.frame or style.boxed:
-            thin = Side(style="thin", color=style.frame or WHITE)
-            side = Side(style="medium", color=EDITABLE) if style.boxed else thin
+            line = Side(style="medium" if style.heavy else "thin", color=style.frame or WHITE)
+            side = Side(style="medium", color=EDITABLE) if style.boxed else line
             left = Side(style="thick", color=style.edge) if first else side
             named.border = Border(left=left, right=side, top=side, bottom=side)
         named.alignment = Alignment(
@@ -170,8 +170,9 @@ class Styles:
 def _set_up(target: Worksheet, sheet: Sheet, styles: Styles) -> None:
     """All of a sheet but its cells. The styles of these are made here, since openpyxl writes them before the cells."""
     for block in sheet.blocks:
-        for first in (True, False):
-            styles.number(block.style, block.number_format, first)
+        for style in (block.style, *([block.framed_style] if block.framed else [])):
+            for first in (True, False):
+                styles.number(style, block.number_format, first)
     for label in sheet.labels:
         styles.number(label.style, first=True)
         at = address(label.row, label.column)
