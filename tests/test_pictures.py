@@ -21,7 +21,7 @@ from sheetgrad.lesson.fields import LessonError
 from sheetgrad.plan import lens as plan_lens
 from sheetgrad.plan.blocks import Sheet
 from sheetgrad.plan.drawing import GRADIENTS, Depicted, Drawing
-from sheetgrad.plan.equations import BACKWARD, FORWARD, draw
+from sheetgrad.plan.equations import draw
 from sheetgrad.plan.lens import MOST_LIGHTS, Lens
 from sheetgrad.plan.parts import CAPTION, columns_of
 from sheetgrad.plan.pictures import Chain, Crossing, Down
@@ -349,7 +349,7 @@ def test_panels_are_labelled_and_drawn_one_by_one():
 
 def test_what_a_heading_says_has_room_beside_narrow_pictures():
     sheet, _ = pictures_of("z = x @ w\nloss = z.sum()", x=[1, 1], w=[1, 1])
-    headings = [label for label in sheet.sheet.labels if label.text in (FORWARD, BACKWARD)]
+    headings = [label for label in sheet.sheet.labels if label.text.startswith(("forward →", "← backward"))]
     beside = [(one, other) for one, other in zip(headings, headings[1:], strict=False) if one.row == other.row]
     assert beside
     for forward, backward in beside:

@@ -121,7 +121,7 @@ class Lens:
         if len(parts) == 1:
             return ALONE, ()
         refs = [k for k, part in enumerate(parts) if isinstance(part, Ref)]
-        if not refs or len(refs) > MOST_NUMBERS:
+        if len(refs) > MOST_NUMBERS:
             return ELLIPSIS, ()
         opening, numbers = "= " + "".join(map(str, parts[: refs[0]])), []
         for k, last in zip(refs, [*refs[1:], None], strict=True):
