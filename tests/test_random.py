@@ -17,6 +17,7 @@ from pathlib import Path
 import formualizer
 import numpy as np
 import pytest
+import test_pictures as pictures
 from autograd import grad
 from conftest import needs_libreoffice, seed_of_this_run
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
@@ -32,8 +33,12 @@ from sheetgrad.formulas.words import element_name
 from sheetgrad.lines.evaluate import evaluate
 from sheetgrad.lines.names import mentioned
 from sheetgrad.lines.parse import parse_lines
+from sheetgrad.plan.blocks import Plan
+from sheetgrad.plan.drawing import GRADIENTS
+from sheetgrad.plan.equations import draw
 from sheetgrad.planning import make_plan
 from sheetgrad.sheets import nudge
+from sheetgrad.sheets.cover import settings_places
 from sheetgrad.tables.agreement import DISAGREE
 from sheetgrad.verifying.proof import prove as proven
 from sheetgrad.verifying.verify import difference
@@ -172,6 +177,7 @@ def prove(lesson: Lesson) -> None:
 def prove_in_memory(lesson: Lesson) -> None:
     """The same without a file, which takes most of the time: the plan goes straight into Formualizer."""
     plan, book = make_plan(lesson), formualizer.Workbook()
+    prove_pictures(lesson, plan)
     book.register_function("MMULT", _matrix_product, min_args=2, max_args=2)
     for sheet in plan.sheets:
         book.add_sheet(sheet.name)
@@ -196,6 +202,13 @@ def prove_in_memory(lesson: Lesson) -> None:
     assert not wrong, wrong[:3]
     verdicts = [b.expected for b in plan.sheet("Nudge").blocks if b.style == "verdict"]
     assert all((signs != DISAGREE).all() for signs in verdicts)
+
+
+def prove_pictures(lesson: Lesson, plan: Plan) -> None:
+    """What the Gradients sheet draws is true, and nothing stands on anything else."""
+    sheet = pictures.Seen(lesson, draw(lesson, settings_places()), plan.sheet(GRADIENTS))
+    pictures.test_every_picture_gives_the_numbers_that_it_shows(sheet)
+    pictures.test_nothing_stands_on_anything_else(sheet)
 
 
 def plain(raw: object) -> Value:

@@ -15,9 +15,12 @@ Word = str | Ref
 
 def spell(expression: Expr) -> str:
     """An element with names instead of addresses, counted from 1: ``inp[1,1]·w[1,1] + inp[1,2]·w[2,1] + b[1]``."""
-    return "".join(
-        word if isinstance(word, str) else element_name(word.tensor, word.index) for word in words(expression)
-    )
+    return said(words(expression))
+
+
+def said(parts: Sequence[Word]) -> str:
+    """What :func:`words` gives, in names."""
+    return "".join(word if isinstance(word, str) else element_name(word.tensor, word.index) for word in parts)
 
 
 def words(expression: Expr) -> tuple[Word, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sheetgrad.autodiff.program import Line, Program, Step
-from sheetgrad.formulas.places import Placement, address
+from sheetgrad.formulas.places import Place, Placement, address
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.blocks import MOST_FORMULAS, MOST_SHEET_COLUMNS, MOST_SHEET_ROWS, Label, PlanError
 from sheetgrad.plan.drawing import GRADIENTS, Blanks, Depicted, Drawing, Drawn
 from sheetgrad.plan.extents import panels, placed
 from sheetgrad.plan.lying import lie
-from sheetgrad.plan.parts import BAR, CAPTION, TEXT, Figure, Standing, Words, columns_of, wrapped
+from sheetgrad.plan.parts import BAR, CAPTION, TEXT, Figure, Shown, Standing, Words, columns_of, wrapped
 from sheetgrad.plan.placing import Copy, Order, Placing
 from sheetgrad.plan.sections import Section, Sections
 
@@ -219,12 +219,7 @@ class _Layout:
         for standing in figure.parts:
             self._block(standing, step, top + 1, left)
         for shown in figure.shown:
-            place = lambda one: one and one.part.placed(GRADIENTS, top + 1 + one.row, left + one.column)  # noqa: E731
-            signs = tuple(Label(top + 1 + one.row, left + one.column, one.text, one.style) for one in shown.signs)
-            result = shown.result.part
-            self.pictures.append(
-                Depicted(result.key, shown.picture, tuple(map(place, shown.factors)), signs, place(shown.result))
-            )
+            self.pictures.append(_depicted(shown, top + 1, left))
         return top + 1 + figure.rows
 
     def _links(self, links: Sequence[Words], row: int, left: int, drawn: Sequence[Drawn]) -> int:
@@ -288,3 +283,14 @@ class _Layout:
                 label = replace(label, link=GRADIENTS, cell=address(*at))
             found.append(label)
         return found
+
+
+def _depicted(shown: Shown, top: int, left: int) -> Depicted:
+    """A picture with its corner there."""
+
+    def place(one: Standing | None) -> Place | None:
+        return one and one.part.placed(GRADIENTS, top + one.row, left + one.column)
+
+    signs = tuple(Label(top + one.row, left + one.column, one.text, one.style) for one in shown.signs)
+    factors = tuple(place(one) for one in shown.factors)
+    return Depicted(shown.result.part.key, shown.picture, factors, signs, place(shown.result))

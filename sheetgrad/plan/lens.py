@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from sheetgrad.autodiff.program import Line
-from sheetgrad.formulas.expressions import Expr, Fold, Index, Num, Ref, children
+from sheetgrad.formulas.expressions import Expr, Fold, Index, Ref, children
 from sheetgrad.formulas.places import Corners, Place
-from sheetgrad.formulas.words import element_name, spell, stands_between, words
+from sheetgrad.formulas.words import Word, element_name, said, stands_between, words
 from sheetgrad.lesson.model import Lesson
 from sheetgrad.plan.drawing import Depicted, Drawing
 from sheetgrad.plan.pictures import Chain, Crossing
@@ -22,7 +22,8 @@ MOST_TERMS = 60_000  # that all of them are made of: a large lesson has a lens o
 MOST_LIGHTS = 8  # rectangles that light up
 MOST_NUMBERS = 12  # of an element that is said in its numbers
 ALONE = "= "
-LONGEST_WORDS = 240  # characters of an element in words
+ELLIPSIS = "= … "
+LONGEST_WORDS = 200  # characters of an element in words, as many as a screen is wide
 
 
 def elements(lesson: Lesson) -> dict[str, tuple[str, Index]]:
@@ -107,22 +108,21 @@ class Lens:
 
     def _element(self, name: str, key: str, index: Index) -> Element:
         expression = self.lesson.program.cells[key].element(index)
-        said = f"{name} = {spell(expression)}"
-        if len(said) > LONGEST_WORDS:
-            said = f"{said[: LONGEST_WORDS - 2]} …"
-        opening, numbers = self._in_numbers(expression)
+        parts = words(expression)
+        told = f"{name} = {said(parts)}"
+        opening, numbers = self._in_numbers(parts) if len(told) <= LONGEST_WORDS else (ELLIPSIS, ())
+        told = told if len(told) <= LONGEST_WORDS else f"{told[: LONGEST_WORDS - 2]} …"
         cell = self.drawing.places[key][0].cell(index)
-        return Element(name, key, index, cell, said, opening, numbers, self._lights(key, index, expression))
+        return Element(name, key, index, cell, told, opening, numbers, self._lights(key, index, expression))
 
-    def _in_numbers(self, expression: Expr) -> tuple[str, tuple[Said, ...]]:
+    def _in_numbers(self, parts: Sequence[Word]) -> tuple[str, tuple[Said, ...]]:
         """The sum with its numbers left open; where there are too many of them, an ellipsis; of what is another number as
         it is, or a plain one, nothing but the sign."""
-        if isinstance(expression, (Ref, Num)):
+        if len(parts) == 1:
             return ALONE, ()
-        parts = words(expression)
         refs = [k for k, part in enumerate(parts) if isinstance(part, Ref)]
-        if not refs or len(refs) > MOST_NUMBERS or len(spell(expression)) > LONGEST_WORDS:
-            return "= … ", ()
+        if len(refs) > MOST_NUMBERS:
+            return ELLIPSIS, ()
         opening, numbers = "= " + "".join(map(str, parts[: refs[0]])), []
         for k, last in zip(refs, [*refs[1:], None], strict=True):
             between = "".join(map(str, parts[k + 1 : last])) + (" " if last is None else "")
