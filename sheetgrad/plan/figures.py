@@ -60,8 +60,9 @@ def chain(picture: Chain, factors: Sequence[Figure | Factor], result: Figure) ->
     for sign, one in zip((*picture.signs, EQUAL), (*factors, result), strict=True):
         if sign:
             signs.append(figure.text(middle, column, sign, "operator"))
-            column = max(column + 1, free)
+            column += 1
         if isinstance(one, Figure):
+            column = max(column, free)
             figure.put(one, figure.base - one.base, column)
             standing.append(_first(one, figure.base - one.base, column))
             free = column + one.columns

@@ -58,9 +58,10 @@ class Sections:
 
     def all(self) -> Iterator[list[Section]]:
         """Each section with longer and with shorter headings."""
+        widths = HEADINGS[:1] if self.blanks.height else HEADINGS  # few rows of headings beside tall boxes
         for step in self.program.steps:
             given, ways = set(self.given), []
-            for self.widest in HEADINGS:
+            for self.widest in widths:
                 self.given, self.framed = set(given), set()
                 note = self.lesson.notes.get(step.result, "")
                 ways.append(Section(step, self._forward(step), self._backward(step), self._links(step), note))
@@ -184,12 +185,11 @@ class Sections:
 
     def _gradient(self, line: Line, sign: str = "") -> Figure:
         key, blank = line.target, line.target in self.blanks.keys and not self.blanks.answered
-        text = f"{sign} {in_words(line)}" if sign else in_words(line)
         way = self.lying.get(key, "row")
         parts = [] if key in self.blanks.keys else added(line)
         framed = frozenset[Index]().union(*(one.elements for one in parts))
         part = Part(key, "blank" if blank else "line", line.shape, way, line, framed=framed)
-        headings = wrapped(text, max(part.extent[1], self.widest))
+        headings = _in_lines([f"{sign} {line.text}"] if sign else in_words(line), max(part.extent[1], self.widest))
         if blank:
             headings = [""] * (len(headings) - 1) + [f"{key} = ?"]
         checked = self.blanks.check_beside(key, part.purpose)
@@ -300,6 +300,12 @@ def _passed_on(picture: Picture, line: Line) -> bool:
     """Whether a gradient is another as it is."""
     alone = isinstance(picture, Chain) and picture.signs == ("",)
     return alone and picture.factors[0].plain and picture.factors[0].shape == line.shape
+
+
+def _in_lines(said: Sequence[str], columns: int) -> list[str]:
+    """What is said of a gradient, in one line if that has room; otherwise each part begins a line of its own."""
+    whole = wrapped(", ".join(said), columns)
+    return whole if len(whole) == 1 else [line for one in said for line in wrapped(one, columns)]
 
 
 def _in_frames(parts: Sequence[Taken]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ AXES = ("stack", "panel", "row", "column")  # the last of them, as far as a tens
 
 @dataclass(frozen=True)
 class Taken:
-    """A part of a tensor: as the line writes it (``x[1:3]``), in ``words`` (``rows 2 to 3``), and its elements."""
+    """A part of a tensor: as the line writes it (``x[1:3]``), in ``words`` (``rows 2 and 3``), and its elements."""
 
     key: str
     text: str
@@ -39,9 +39,9 @@ def taken(line: Line, shapes: Mapping[str, Shape]) -> dict[str, list[Framed]]:
     """By tensor the parts that a line takes of it; apart where they share an element, or would be all of it together."""
     found: dict[str, list[Framed]] = {}
     for node in _subscripts(line.expression):
-        key = tensor_key(node.value)
+        key = tensor_key(node.value.value if _turned(node.value) else node.value)
         if key in shapes:
-            _add(found.setdefault(key, []), part(key, node.slice, shapes[key]), math.prod(shapes[key]))
+            _add(found.setdefault(key, []), part(key, node, shapes[key]), math.prod(shapes[key]))
     return {key: framed for key, framed in found.items() if framed}
 
 
@@ -56,9 +56,8 @@ def _add(framed: list[Framed], one: Taken | None, size: int) -> None:
     framed.append((one,))
 
 
-def part(key: str, index: ast.expr, shape: Shape) -> Taken | None:
-    """What an index takes of a tensor; None where that is all of it."""
-    node = _taking(key, index)
+def part(key: str, node: ast.Subscript, shape: Shape) -> Taken | None:
+    """What is taken of a tensor, perhaps turned; None where that is all of it."""
     size = math.prod(shape)
     numbers = np.asarray(evaluate(node, {key: np.arange(size).reshape(shape)}, NUMBERS)).astype(int).ravel()
     if numbers.size in (0, size):
@@ -67,16 +66,16 @@ def part(key: str, index: ast.expr, shape: Shape) -> Taken | None:
     return Taken(key, ast.unparse(node), _words(elements, shape), elements)
 
 
-def _taking(key: str, index: ast.expr) -> ast.Subscript:
-    return ast.Subscript(tensor_node(key), index, ast.Load())
+def _turned(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "T"
 
 
 def _words(elements: frozenset[Index], shape: Shape) -> str:
-    """``rows 2 to 3 and column 1``, counted from 1; axes that are taken whole go without saying."""
+    """``rows 2 to 4, column 1``, counted from 1; axes that are taken whole go without saying."""
     names = ("number",) if len(shape) == 1 else AXES[-len(shape) :]
     axes = [sorted({index[axis] + 1 for index in elements}) for axis in range(len(shape))]
     said = [_along(name, at) for name, at, size in zip(names, axes, shape, strict=True) if len(at) < size]
-    return " and ".join(said)
+    return ", ".join(said)
 
 
 def _along(name: str, at: Sequence[int]) -> str:
@@ -100,17 +99,17 @@ def _subscripts(node: ast.AST) -> Iterator[ast.Subscript]:
 
 def added(line: Line) -> list[Taken]:
     """The parts of a gradient to which something is added, unless that is all of it."""
-    places = [place for place, _ in map(_placed, _terms(line.expression)) if place is not None]
+    places = [place for place, _ in _added(line) if place is not None]
     parts = [one for place in places if (one := part(line.target, place, line.shape))]
     reached = frozenset[Index]().union(*(one.elements for one in parts))
     return parts if len(reached) < math.prod(line.shape) else []
 
 
-def in_words(line: Line) -> str:
-    """A line as it is said: ``x.g[1:3] = z.g, 0 elsewhere``, which NumPy writes ``zeros((4, 3)).at[1:3].add(z.g)``."""
-    terms = [_placed(term) for term in _terms(line.expression)]
+def in_words(line: Line) -> list[str]:
+    """A line as it is said: ``x.g[1:3] = z.g`` and ``0 elsewhere``, for ``x.g = zeros((4, 3)).at[1:3].add(z.g)``."""
+    terms = _added(line)
     if all(place is None for place, _ in terms):
-        return line.text
+        return [line.text]
     whole = [ast.unparse(value) for place, value in terms if place is None]
     said = [f"{line.target} = {' + '.join(whole)}"] if whole else []
     reached = np.full(line.shape, bool(whole))
@@ -119,10 +118,21 @@ def in_words(line: Line) -> str:
             one = part(line.target, place, line.shape)
             here = np.zeros(line.shape, dtype=bool)
             here[tuple(zip(*one.elements, strict=True)) if one else ...] = True
-            sign = "+=" if (reached & here).any() else "="
-            said.append(f"{ast.unparse(_taking(line.target, place))} {sign} {ast.unparse(value)}")
+            said.append(_said(ast.unparse(place), value, bool((reached & here).any())))
             reached |= here
-    return ", ".join([*said, *([] if reached.all() else ["0 elsewhere"])])
+    return said if reached.all() else [*said, "0 elsewhere"]
+
+
+def _said(where: str, value: ast.expr, more: bool) -> str:
+    """``x.g[0] = z.g``, or where there is something already, ``x.g[0] += z.g``."""
+    if more and isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        return f"{where} -= {ast.unparse(value.operand)}"
+    return f"{where} {'+=' if more else '='} {ast.unparse(value)}"
+
+
+def _added(line: Line) -> list[tuple[ast.Subscript | None, ast.expr]]:
+    """What a line adds up, each with the part that it is added to, if not to all."""
+    return [_placed(tensor_node(line.target), term) for term in _terms(line.expression)]
 
 
 def _terms(node: ast.expr) -> Iterator[ast.expr]:
@@ -133,12 +143,14 @@ def _terms(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _placed(term: ast.expr) -> tuple[ast.expr | None, ast.expr]:
-    """Where a term is added, if not everywhere, and what."""
+def _placed(whole: ast.expr, term: ast.expr) -> tuple[ast.Subscript | None, ast.expr]:
     match term:
+        case ast.Attribute(value=ast.Call() as inner, attr="T"):
+            place, value = _placed(ast.Attribute(whole, "T", ast.Load()), inner)
+            return (place, value) if place else (None, term)
         case ast.Call(
-            func=ast.Attribute(value=ast.Subscript(value=ast.Attribute(attr="at"), slice=place), attr="add"),
+            func=ast.Attribute(value=ast.Subscript(value=ast.Attribute(attr="at"), slice=index), attr="add"),
             args=[value],
         ):
-            return place, value
+            return ast.Subscript(whole, index, ast.Load()), value
     return None, term

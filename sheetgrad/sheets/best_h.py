@@ -25,7 +25,7 @@ PICKED = "laboratory.best_h"
 TABLE = table("best_h")
 STEPS = tuple(float(f"1e-{k}") for k in range(1, 16))
 VISIBLE = TABLE.shown
-TOP = 18
+TOP = 17
 EXPONENTS = (
     "shown",
     "apart",
@@ -143,9 +143,9 @@ def _notes(sheet: Sheet) -> None:
         "what is left. (Ctrl+Shift+F9 makes it recalculate a file just opened.) Excel (documented, not run here): the "
         "same, but only for the last subtraction of a formula; =1*(a-b) shows it.",
     )
-    for row, text in zip((13, 15), texts, strict=True):
+    for row, text, height in zip((13, 15), texts, (75, 81), strict=True):
         sheet.label(row, 2, text, "text", span=4)
-        sheet.heights[row] = 15 * 5.4
+        sheet.heights[row] = height
 
 
 SHEET = SheetKind(

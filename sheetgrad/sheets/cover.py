@@ -21,6 +21,7 @@ from sheetgrad.sheets import gradients, nudge, way
 
 NAME = "Lesson"
 LEFT, SPAN = 2, 7  # the columns of words
+LONGEST_LINK = 11  # letters that fit one of them, with room to the next
 CHARACTERS = 93  # of Calibri 11 in them
 LINE, AIRY, GAP = 15, 17, 7  # points
 QUESTION_CHARACTERS = 150  # of Calibri 14, across the sheet
@@ -130,8 +131,12 @@ def _settings(sheet: Sheet, lesson: Lesson) -> None:
 
 
 def _links(sheet: Sheet, row: int, others: Mapping[SheetKind, Sheet]) -> int:
-    """The other sheets, as many in a row as there are columns; gives the first row below."""
-    shown = [kind for kind in others if not kind.hidden]
-    for k, kind in enumerate(shown):
-        sheet.label(row + k // SPAN, LEFT + k % SPAN, kind.name, "link", link=kind.name, tip=kind.about)
-    return row + math.ceil(len(shown) / SPAN)
+    """The other sheets, as many in a row as find room; gives the first row below."""
+    column = LEFT
+    for kind in (kind for kind in others if not kind.hidden):
+        wide = 2 if len(kind.name) > LONGEST_LINK else 1
+        if column + wide > LEFT + SPAN:
+            row, column = row + 1, LEFT
+        sheet.label(row, column, kind.name, "link", link=kind.name, tip=kind.about)
+        column += wide
+    return row + 1

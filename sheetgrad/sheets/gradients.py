@@ -218,6 +218,8 @@ def legend(
     shown = [role for role in WORDS if role in roles] + computed
     for k, role in enumerate(shown):
         sheet.label(row, column + k * wide, WORDS[role], f"legend_{role}", span=wide)
+        for covered in range(1, wide):  # whose right edge closes a box
+            sheet.label(row, column + k * wide + covered, "", f"legend_{role}")
     if yours and "blank" not in shown:
         sheet.label(row, column + len(shown) * wide + 1, yours, "editable_note")
 

@@ -90,10 +90,10 @@ def build(lesson: Lesson, drawing: Drawing, values: Mapping[str, np.ndarray]) ->
         "A row for each output, a column for each input: the matrix of all slopes is called the Jacobian.",
         "subtitle",
     )
-    row = 4
-    for output, given in lesson.sections["jacobian"].pairs:
+    row, pairs = 4, [_Pair(lesson, drawing, values, sheet, *pair) for pair in lesson.sections["jacobian"].pairs]
+    for pair in pairs:
         sheet.sections.append(row)
-        row = _Pair(lesson, drawing, values, sheet, output, given).draw(row) + 2
+        row = pair.draw(row, max(other.width for other in pairs)) + 2
     sheet.widths = {1: 3.5} | {k: COLUMN_WIDTH for k in range(2, sheet.last_column + 1)} | sheet.widths
     return sheet
 
@@ -173,12 +173,16 @@ class _Pair:
         self.step = next(step for step in self.program.steps if step.result == output)
         self.numbers = self._numbers()
 
-    def draw(self, row: int) -> int:
-        """Draws the matrices, the chain rule, and the nudges; gives the last row."""
+    @property
+    def width(self) -> int:
+        """How many columns it takes."""
+        return max(14, 3 * self.wide + self.out + 6)
+
+    def draw(self, row: int, bar: int) -> int:
+        """Draws the matrices, the chain rule, and the nudges, below a bar of so many columns; gives the last row."""
         sheet, output, given = self.sheet, self.output, self.given
         which = f", example {self.row_of[0] + 1}" if self.row_of else ""
-        width = max(14, 3 * self.wide + self.out + 6)
-        for column in range(1, FIRST_COLUMN + width):
+        for column in range(1, FIRST_COLUMN + bar):
             text = f"∂{output}/∂{given}{which}" if column == FIRST_COLUMN else ""
             sheet.label(row, column, text, "bar")
         if FIRST_COLUMN + 2 * self.wide + self.out + 8 > MOST_SHEET_COLUMNS:
@@ -197,7 +201,7 @@ class _Pair:
             passes.bottom + self.out + 4 + len(FOLDED)
         )  # below the passes: the matrices by which the verdict is found
         self.sheet.folded_rows.append((passes.top - 1, bottom))
-        self.sheet.print_columns = max(self.sheet.print_columns or 0, FIRST_COLUMN + width - 1)
+        self.sheet.print_columns = max(self.sheet.print_columns or 0, FIRST_COLUMN + self.width - 1)
         return bottom
 
     def _numbers(self) -> np.ndarray:
