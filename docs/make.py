@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-from openpyxl import load_workbook
 
 from sheetgrad import Lesson, build
 from sheetgrad.classroom.give import handout
@@ -33,6 +32,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from drawn import first_pages  # noqa: E402 (the folder of the tests must be known first)
+from pupils import Desk  # noqa: E402
 from sight import first_screens  # noqa: E402
 
 PAGES = HERE / "lessons"
@@ -46,20 +46,21 @@ README = {  # the pictures of the README: lesson and sheet
     "handout": ("a handout", "Gradients"),
     "grades": ("a report", "Grades"),
 }
-# how pupils fill in the handout of find-dw-db: w.g is E14:F15, b.g is J14:K14
+# how pupils fill in the handout of find-dw-db: a name with two digits is the cell in that row and column of its block
 RIGHT = {
-    "E14": "=B9*O14+B10*O15",
-    "F14": "=B9*P14+B10*P15",
-    "E15": "=C9*O14+C10*O15",
-    "F15": "=C9*P14+C10*P15",
-    "J14": "=SUM(O14:O15)",
-    "K14": "=SUM(P14:P15)",
+    "w_g11": "=inp_value11*out_g11+inp_value21*out_g21",
+    "w_g12": "=inp_value11*out_g12+inp_value21*out_g22",
+    "w_g21": "=inp_value12*out_g11+inp_value22*out_g21",
+    "w_g22": "=inp_value12*out_g12+inp_value22*out_g22",
+    "b_g11": "=SUM(out_g11:out_g21)",
+    "b_g12": "=SUM(out_g12:out_g22)",
 }
 PUPILS = {
     "Ada Lovelace": RIGHT,
-    "Emmy Noether": RIGHT | {"J14": "=O14", "K14": "=P14"},
-    "Sofja Kowalewskaja": {cell: 0.5 for cell in RIGHT},
-    "Maryam Mirzakhani": {cell: RIGHT[cell] for cell in ("E14", "J14", "K14")} | {"F14": "=B9*P14"},
+    "Emmy Noether": RIGHT | {"b_g11": "=out_g11", "b_g12": "=out_g12"},
+    "Sofja Kowalewskaja": dict.fromkeys(RIGHT, 0.5),
+    "Maryam Mirzakhani": {cell: RIGHT[cell] for cell in ("w_g11", "b_g11", "b_g12")}
+    | {"w_g12": "=inp_value11*out_g12"},
     "Hypatia": None,
 }
 
@@ -152,6 +153,11 @@ def pages() -> dict[str, str]:
     return {"README.md": "\n".join(index) + "\n", **made}
 
 
+def addressed(desk: Desk, text: str) -> str:
+    """A formula with the addresses of the cells that it names."""
+    return re.sub(r"(\w+)(\d)(\d)", lambda found: desk.cell(found[1], int(found[2]) - 1, int(found[3]) - 1), text)
+
+
 def classroom(room: Path) -> None:
     """A handout half done, and the report on a small class: made as a teacher and pupils would."""
     roster = [Student(f"S{k}", name) for k, name in enumerate(PUPILS, 1)]
@@ -162,10 +168,10 @@ def classroom(room: Path) -> None:
         if PUPILS[student.name] is None:
             path.unlink()
             continue
-        book = load_workbook(path)
+        desk = Desk(path)
         for cell, content in PUPILS[student.name].items():
-            book["Gradients"][cell] = content
-        book.save(path)
+            desk.sheet[addressed(desk, cell)] = addressed(desk, content) if isinstance(content, str) else content
+        desk.save()
     shutil.copyfile(room / "class" / "S4.xlsx", room / "a handout.xlsx")
     submissions, stray = assign.assign(record, assign.find_files(room / "class", room / "class"))
     journal = Journal(room / "journal", record)

@@ -126,11 +126,13 @@ def _one(row: int, column: int) -> list[Placement]:
 
 
 def _written(line: str, number: float) -> tuple[str, ...]:
-    """How a number may be written: one at the edge of rounding may fall to either side. Nothing for what is no number."""
+    """How a number may be written: one at the edge of rounding may fall to either side, and a 0 may keep a sign or lose
+    it. Nothing for what is no number."""
     if not np.isfinite(number):
         return ()
     found = [
-        TABLE.on_numbers({"number": number * (1 + more)}, exact=True)[line].expected[()] for more in (0, NEAR, -NEAR)
+        TABLE.on_numbers({"number": one}, exact=True)[line].expected[()]
+        for one in (number, number * (1 + NEAR), number * (1 - NEAR), number + 0.0)
     ]
     every = [one for options in found for one in (options if isinstance(options, tuple) else (options,))]
     return tuple(dict.fromkeys(one if isinstance(one, str) else f"{float(one):.15g}" for one in every))

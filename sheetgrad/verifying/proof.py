@@ -245,7 +245,7 @@ def blamed_rules(lesson: Lesson, values: Mapping[str, np.ndarray]) -> tuple[str,
     """The lesson's own rules whose lines are wrong, such as ``[ops.cube] a``.
 
     Each is proven alone, where the lesson uses it, for a result that counts with random weights: on the numbers of its own
-    arguments and on these moved apart, since where two are equal many a gradient will do.
+    arguments, and with those of one moved down and up, since where two are equal many a gradient will do.
     """
     found: dict[str, None] = {}
     program = lesson.program
@@ -274,7 +274,6 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
     generator = np.random.default_rng(0)
     result = np.asarray(evaluate(alone, given, NUMBERS, lesson.rules))
     given["weights"] = generator.uniform(0.5, 1.5, result.shape)
-    apart = given | {word: given[word] * generator.uniform(0.9, 1.1, given[word].shape) for word in rule.gradients}
     total = ast.parse(f"{WEIGHTED}(result, weights)", mode="eval").body
     rules = {**lesson.rules, WEIGHTED: read_rule(WEIGHTED, {"forward": "(a * b).sum()", "a": "g * b"}, lesson.rules)}
     lines = [Assignment("result", alone, "", 1), Assignment("total", total, "", 2)]
@@ -285,6 +284,8 @@ def _wrong_lines(lesson: Lesson, node: ast.expr, rule: Rule, arguments: Mapping[
             program = differentiate(lines, shapes, [word], rules)
         except LanguageError:
             continue  # it does not fit here, where the lesson does not need it
-        if any(_proven(program, program.run(numbers))[0].wrong for numbers in (given, apart)):
+        room = np.where(given[word] == 0, 1.0, np.abs(given[word])) * generator.uniform(0.05, 0.1, given[word].shape)
+        moved = (given | {word: given[word] + side * room} for side in (0, -1, 1))
+        if any(_proven(program, program.run(numbers))[0].wrong for numbers in moved):
             wrong.append(word)
     return wrong
