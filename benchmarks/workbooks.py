@@ -4,7 +4,7 @@
 
 The network is ``l1 = x @ w1 + b1``, ``l2 = relu(l1)``, ``out = l2 @ w2 + b2``, ``loss = mse(out, y)`` with the
 gradients of its four parameters, on all sheets that sheetgrad makes of it. NETWORKS says which batch and widths give
-which size; ``[nudge] limit`` is 4, one number a parameter.
+which size; the Nudge sheet nudges as many numbers as it does where a template says nothing of them.
 
 A size is measured in a process of its own, three times (the largest once); each figure is the median. The steps are
 those of ``sheetgrad build``, one by one:
@@ -108,7 +108,6 @@ def network_lesson(network: Network) -> Lesson:
         "forward": "l1 = x @ w1 + b1\nl2 = relu(l1)\nout = l2 @ w2 + b2\nloss = mse(out, y)",
         "gradients": ["w1", "b1", "w2", "b2"],
         "tensors": given,
-        "nudge": {"limit": 4},
     }
     return Lesson.from_table(table, "benchmark", "benchmark")
 
@@ -323,7 +322,7 @@ def markdown(results: list[dict], commands: dict[str, float]) -> str:
         *(f"- {line}" for line in machine()),
         "",
         "A dense two-layer network: `x @ w1 + b1`, `relu`, `@ w2 + b2`, `mse`, with the gradients of the four "
-        f"parameters and a nudge of one number of each. Each figure is the median of {RUNS} runs in one process; a "
+        f"parameters and nudges of some of their numbers. Each figure is the median of {RUNS} runs in one process; a "
         "million cells are built once.",
         "",
         *(f"| {' | '.join(row)} |" for row in table),

@@ -58,7 +58,7 @@ def assert_verifies(path: Path, engine: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+@pytest.mark.parametrize("engine", ["formualizer", pytest.param("ironcalc", marks=pytest.mark.long)])
 def test_a_workbook_that_was_played_with_verifies(shelf, name, engine):
     assert_verifies(played(shelf, name), engine)
 
