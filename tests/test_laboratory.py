@@ -128,7 +128,7 @@ def random_lessons(count: int):
             yield smooth.with_values(values).with_setting("laboratory.best_h", pick)
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(2_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.long)])
 def test_random_smooth_lessons_raise_no_false_alarm_and_a_millionth_is_caught(count):
     alarms, missed, large = [], [], 0
     for lesson in random_lessons(count):

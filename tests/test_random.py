@@ -1,6 +1,6 @@
 """Random lessons: any forward pass of the language must verify, cell by cell, and have autograd's gradients.
 
-Other ones in every run: 30, with `pytest -m long` 600 more, or as many as SHEETGRAD_RANDOM says. A failure
+Other ones in every run: 30, with `pytest -m long` 300 more, or as many as SHEETGRAD_RANDOM says. A failure
 shrinks to a template that is left in tests/regressions, where it stays a test of its own; with the SHEETGRAD_SEED that
 the run tells at its end it happens again.
 """
@@ -44,7 +44,7 @@ from sheetgrad.verifying.proof import prove as proven
 from sheetgrad.verifying.verify import difference
 
 REGRESSIONS = Path(__file__).parent / "regressions"
-FEW, MANY = 30, int(os.environ.get("SHEETGRAD_RANDOM", "600"))
+FEW, MANY = 30, int(os.environ.get("SHEETGRAD_RANDOM", "300"))
 SEED = seed_of_this_run()
 drawn = settings(
     deadline=None,
